@@ -1,0 +1,53 @@
+"""What the engine raises.
+
+EngineError
+├── SpecError          a network or training spec that can never work; names the place in the spec
+├── DataError          a table, column, row or target that can't be used; names the place in the data
+├── CheckpointError    bytes that are not a whole, unaltered checkpoint, or one of another network
+└── Diverged           training left the finite numbers; names epoch, step and layer
+"""
+
+from collections.abc import Sequence
+
+
+class EngineError(Exception):
+    """Base of all the engine raises."""
+
+
+class SpecError(EngineError):
+    """A spec that can never work. `place` is a path such as `network.layers[2].units`."""
+
+    def __init__(self, place: str, message: str, *, code: str = "invalid_spec", allowed: Sequence[str] = ()) -> None:
+        super().__init__(f"{place}: {message}")
+        self.place = place
+        self.message = message
+        self.code = code
+        self.allowed = tuple(allowed)
+
+
+class DataError(EngineError):
+    """Data that can't be used. `place` is a path such as `columns.age` or `rows[3].age`; `problems` lists all found."""
+
+    def __init__(
+        self, place: str, message: str, *, code: str = "invalid_data", problems: Sequence["DataError"] = ()
+    ) -> None:
+        super().__init__(f"{place}: {message}")
+        self.place = place
+        self.message = message
+        self.code = code
+        self.problems = tuple(problems)
+
+
+class CheckpointError(EngineError):
+    """Bytes that are not a whole, unaltered checkpoint, or that belong to another network."""
+
+
+class Diverged(EngineError):  # noqa: N818 - an outcome of training, not a fault of the caller
+    """Training left the numbers one can learn from."""
+
+    def __init__(self, *, epoch: int, step: int, layer: str, found: str) -> None:
+        super().__init__(f"training diverged in epoch {epoch}, step {step}, layer {layer}: {found}")
+        self.epoch = epoch
+        self.step = step
+        self.layer = layer
+        self.found = found
