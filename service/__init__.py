@@ -1,0 +1,1 @@
+"""Chainrule's service: runs accepted over HTTP, kept in a database, trained by worker processes."""

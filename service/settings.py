@@ -1,0 +1,69 @@
+"""Every setting of the service. Each is read from the environment as CHAINRULE_<NAME>, limits included."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+KIB, MIB, GIB = 1024, 1024**2, 1024**3
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Limits(BaseSettings):
+    """What one request or run may ask for, checked before work starts and published at /v1/limits."""
+
+    model_config = SettingsConfigDict(env_prefix="CHAINRULE_LIMIT_", extra="forbid", frozen=True)
+
+    upload_bytes: Positive = 2 * GIB
+    json_upload_bytes: Positive = 256 * MIB
+    request_bytes: Positive = 8 * MIB
+    predict_bytes: Positive = 32 * MIB
+    inspect_bytes: Positive = 32 * MIB
+    dataset_rows: Positive = 20_000_000
+    dataset_columns: Positive = 10_000
+    dataset_cells: Positive = 500_000_000
+    ingest_seconds: Positive = 300
+    ingest_memory_bytes: Positive = 8 * GIB
+    layers: Positive = 100
+    parameters: Positive = 50_000_000
+    epochs: Positive = 100_000
+    run_memory_bytes: Positive = 4 * GIB
+    queued_runs: Positive = 10_000
+    checkpoint_bytes_per_run: Positive = 512 * MIB
+    predict_rows: Positive = 100_000
+    inspect_rows: Positive = 4_096
+    inspect_numbers: Positive = 2_000_000
+    check_nudges: Positive = 2_000
+    check_seconds: Positive = 20
+    page_items: Positive = 500
+    tags: Positive = 50
+
+
+class Settings(BaseSettings):
+    """How this process runs."""
+
+    model_config = SettingsConfigDict(env_prefix="CHAINRULE_", extra="ignore", frozen=True)
+
+    data: Path = Path("chainrule-data")
+    database_url: str | None = Field(None, description="Default: the SQLite file chainrule.sqlite3 in the data folder.")
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    token: SecretStr | None = Field(None, description="When set, every request needs `Authorization: Bearer <token>`.")
+    allow_any_host: bool = Field(False, description="Bind beyond loopback without a token, and answer any Host name.")
+    allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    workers: Annotated[int, Field(ge=0, le=256)] = Field(default_factory=lambda: os.cpu_count() or 1)
+    worker_threads: Positive = Field(1, description="BLAS threads of each worker; part of a run's fingerprint.")
+    lease_seconds: Annotated[float, Field(gt=0)] = 15.0
+    checkpoint_seconds: Annotated[float, Field(gt=0)] = 10.0
+    shutdown_seconds: Annotated[float, Field(gt=0)] = 8.0
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_json: bool = False
+
+    limits: Limits = Field(default_factory=Limits)
+
+    @property
+    def database(self) -> str:
+        """The URL of the database."""
+        return self.database_url or f"sqlite:///{(self.data / 'chainrule.sqlite3').resolve()}"

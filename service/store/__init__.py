@@ -1,0 +1,1 @@
+"""The database: its tables, its connections, and one module of statements per resource."""
