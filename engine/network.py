@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.errors import SpecError
 from engine.layers import ACTIVATIONS, Layer, expand
 from engine.losses import LOSSES, Loss
 from engine.parameters import Array, Layout, Shape, Shapes
@@ -41,7 +42,9 @@ class Network:
 
     @classmethod
     def build(cls, specs: Sequence[LayerSpec], *, n_in: int, loss: LossName) -> "Network":
-        """A network of these layers, the last being the head, on `n_in` inputs."""
+        """A network of these layers, the last being the head, on `n_in` inputs. Raises SpecError without any."""
+        if not specs:
+            raise SpecError("network.layers", "expected at least one layer, the head, got none")
         layers: list[Layer] = []
         places: list[int] = []
         shape: Shape = (n_in,)

@@ -51,7 +51,7 @@ class Workspace:
         self.params = _by_layer(network, parameters)
         self.grads = _by_layer(network, self.gradient) if gradients else [{} for _ in network.layers]
         self.outputs = self._outputs()
-        self.derivatives = self._derivatives(input_gradient) if gradients else [None] * (len(network.layers) + 1)
+        self.derivatives = self._derivatives(input_gradient) if gradients else [np.empty((0,))] * len(self.outputs)
         self.scratch = [
             {name: self._array(shape) for name, shape in layer.scratch().items()} for layer in network.layers
         ]
@@ -94,17 +94,15 @@ class Workspace:
             return True
         return "x" in layers[place].backward_reads or "y" in layers[place - 1].backward_reads
 
-    def _derivatives(self, input_gradient: bool) -> list[Array | None]:
-        """dA[0], then the derivative by every layer's output. None where no backward pass needs it."""
-        arrays: list[Array | None] = [self._array((self.network.n_out,))]
-        above = arrays[0]
+    def _derivatives(self, input_gradient: bool) -> list[Array]:
+        """dA[0], then the derivative by every layer's output. Empty where no backward pass needs it."""
+        arrays = [self._array((self.network.n_out,))]
         for place in reversed(range(len(self.network.layers))):
             layer = self.network.layers[place]
             if place < self.lowest or (place == self.lowest and not input_gradient):
-                arrays.append(None)
+                arrays.append(np.empty((0,)))
             else:
-                above = above if self.shared and layer.works_in_place else self._array(layer.input_shape)
-                arrays.append(above)
+                arrays.append(arrays[-1] if self.shared and layer.works_in_place else self._array(layer.input_shape))
         return arrays[::-1]
 
 
@@ -114,10 +112,31 @@ class Batch:
     def __init__(self, workspace: Workspace, m: int) -> None:
         network = workspace.network
         self.workspace, self.m = workspace, m
-        self.slots = tuple(self._slot(place) for place in range(len(network.layers)))
-        self.X, self.Y = workspace.outputs[0][:m], workspace.Y[:m]
-        self.A = workspace.outputs[-1][:m]
-        self.head = self._head()
+        outputs, derivatives = _cut(workspace.outputs, m), _cut(workspace.derivatives, m)
+        self.X, self.Y, self.A = outputs[0], workspace.Y[:m], outputs[-1]
+        self.slots = tuple(
+            Slot(
+                x=outputs[place],
+                y=outputs[place + 1],
+                dx=derivatives[place] if derivatives[place].size else None,
+                dy=derivatives[place + 1],
+                params=workspace.params[place],
+                grads=workspace.grads[place],
+                scratch={name: array[:m] for name, array in workspace.scratch[place].items()},
+                draw=partial(workspace.draw, place) if workspace.training else None,
+            )
+            for place in range(len(network.layers))
+        )
+        self.head = Head(
+            Z=outputs[-2],
+            A=self.A,
+            Y=self.Y,
+            dZ=derivatives[-2],
+            dA=derivatives[-1],
+            examples=workspace.examples[:m],
+            product=workspace.product[:m],
+            row=workspace.row[:m],
+        )
         self._has_shortcut = network.has_canonical_head
         self._value = partial(network.loss.from_Z if self._has_shortcut else network.loss.from_A, self.head)
         layers = list(zip(network.layers, self.slots, strict=True))
@@ -153,36 +172,11 @@ class Batch:
         for step in self._backward[1:] if shortcut else self._backward:
             step()
 
-    def _slot(self, place: int) -> Slot:
-        workspace, m = self.workspace, self.m
-        dx = workspace.derivatives[place]
-        return Slot(
-            x=workspace.outputs[place][:m],
-            y=workspace.outputs[place + 1][:m],
-            dx=None if dx is None else dx[:m],
-            dy=_present(workspace.derivatives[place + 1])[:m],
-            params=workspace.params[place],
-            grads=workspace.grads[place],
-            scratch={name: array[:m] for name, array in workspace.scratch[place].items()},
-            draw=partial(workspace.draw, place) if workspace.training else None,
-        )
 
-    def _head(self) -> Head:
-        workspace, m = self.workspace, self.m
-        return Head(
-            Z=self.slots[-1].x,
-            A=self.A,
-            Y=self.Y,
-            dZ=_present(workspace.derivatives[-2])[:m],
-            dA=_present(workspace.derivatives[-1])[:m],
-            examples=workspace.examples[:m],
-            product=workspace.product[:m],
-            row=workspace.row[:m],
-        )
-
-
-def _present(array: Array | None) -> Array:
-    return np.empty(0) if array is None else array
+def _cut(arrays: Sequence[Array], m: int) -> list[Array]:
+    """The first m rows of each; arrays that are one stay one."""
+    views = {id(array): array[:m] for array in arrays}
+    return [views[id(array)] for array in arrays]
 
 
 def _by_layer(network: Network, flat: Array) -> Sequence[dict[str, Array]]:

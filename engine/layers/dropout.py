@@ -28,7 +28,8 @@ class Dropout(Layer):
 
     def forward(self, slot: Slot) -> None:
         if slot.draw is None:
-            np.copyto(slot.y, slot.x)
+            if slot.y is not slot.x:
+                np.copyto(slot.y, slot.x)
             return
         mask = slot.scratch["mask"]
         slot.draw().random(dtype=mask.dtype, out=mask)
