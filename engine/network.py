@@ -92,6 +92,19 @@ class Network:
         """How many numbers one row has at each boundary, the input first."""
         return (self.n_in, *(layer.output_shape[0] for layer in self.layers))
 
+    @cached_property
+    def boundary_names(self) -> tuple[str, ...]:
+        """What stands at each boundary: A.0, then Z.l and A.l, or layers.<item>.y behind a layer of its own."""
+        names = ["A.0"]
+        for place, item in enumerate(self.spec_places):
+            if place in self.parameterized:
+                names.append(f"Z.{self.parameterized.index(place) + 1}")
+            elif place and self.spec_places[place - 1] == item:
+                names.append(f"A.{self.parameterized.index(place - 1) + 1}")
+            else:
+                names.append(f"layers.{item}.y")
+        return tuple(names)
+
     @property
     def n_out(self) -> int:
         """How many outputs there are."""

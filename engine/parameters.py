@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from math import prod
 from typing import Any
 
@@ -64,3 +65,8 @@ def _numbers(name: str, values: Any, shape: Shape, dtype: np.dtype[Any]) -> Arra
     if array.shape != shape:
         raise SpecError(place, f"expected shape {list(shape)}, got {list(array.shape)}")
     return array
+
+
+def digest(flat: Array) -> str:
+    """SHA-256 of the vector's bytes, in hexadecimal: equal for equal bits."""
+    return sha256(np.ascontiguousarray(flat).data).hexdigest()

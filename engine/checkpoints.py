@@ -1,0 +1,90 @@
+"""Checkpoints: everything that continues a training bit for bit, as the bytes of a safetensors file.
+
+The flat vectors are tensors; the counters and sums are JSON in the file's metadata, where floats keep every bit. The
+loss history is not in it: whoever stores a checkpoint stores the epochs' reports with it.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from engine.errors import CheckpointError
+from engine.network import Network
+from engine.parameters import Array
+from engine.training import Best, TrainingState
+
+FORMAT = "chainrule-checkpoint-1"
+_COUNTERS = (
+    "updates",
+    "epoch",
+    "step",
+    "running_loss",
+    "gradient_norm",
+    "seconds",
+    "first_loss",
+    "stopping_value",
+    "stale_epochs",
+)
+
+
+def dump(state: TrainingState, network: Network) -> bytes:
+    """The state's bytes. Best parameters that are the current ones are kept once."""
+    tensors = {"parameters": state.parameters}
+    tensors |= {f"moments.{name}": moment for name, moment in state.moments.items()}
+    best = state.best
+    if best is not None and not np.array_equal(best.parameters, state.parameters):
+        tensors["best.parameters"] = best.parameters
+    header = {
+        "format": FORMAT,
+        "shapes": _listed(network),
+        "state": {name: getattr(state, name) for name in _COUNTERS},
+        "best": None if best is None else {"epoch": best.epoch, "metric": best.metric, "value": best.value},
+    }
+    return bytes(save_tensors(tensors, {"chainrule": json.dumps(header)}))
+
+
+def load(content: bytes, network: Network) -> TrainingState:
+    """The state in a checkpoint's bytes. Raises CheckpointError for damaged bytes, or those of another network."""
+    header, tensors = _open(content, network)
+    parameters = tensors["parameters"]
+    best = header["best"]
+    return TrainingState(
+        parameters=parameters,
+        moments={name.removeprefix("moments."): t for name, t in tensors.items() if name.startswith("moments.")},
+        best=best and Best(**best, parameters=tensors.get("best.parameters", parameters).copy()),
+        **header["state"],
+    )
+
+
+def parameters_in(content: bytes, network: Network) -> Array:
+    """The flat parameters in a checkpoint's bytes. Raises CheckpointError as `load` does."""
+    return _open(content, network)[1]["parameters"]
+
+
+def export(named: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
+    """Named arrays as a plain safetensors file that any other program reads."""
+    return bytes(save_tensors({name: np.ascontiguousarray(array) for name, array in named.items()}, dict(metadata)))
+
+
+def _open(content: bytes, network: Network) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    try:
+        tensors = load_tensors(content)
+        length = int.from_bytes(content[:8], "little")
+        header = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["chainrule"])
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"expected a whole checkpoint in {len(content)} bytes, found damage: {error}") from error
+    if header.get("format") != FORMAT:
+        raise CheckpointError(f"expected a checkpoint of format {FORMAT}, got {header.get('format')}")
+    if header["shapes"] != _listed(network):
+        raise CheckpointError(f"expected a checkpoint of a network {_listed(network)}, got one of {header['shapes']}")
+    return header, tensors
+
+
+def _listed(network: Network) -> dict[str, list[int]]:
+    return {name: list(shape) for name, shape in network.shapes.items()}
