@@ -328,6 +328,8 @@ class _Trainer:
 
 
 def _layer_of(name: str) -> str:
-    """The layer a tensor name belongs to: "dense 2" of "W.2" or "Z.2", "layers.3" of "layers.3.y"."""
+    """The layer a tensor name belongs to: "dense 2" of W.2 or Z.2, "layers.3" of layers.3.y, "input" of A.0."""
+    if name == "A.0":
+        return "input"
     first, second, *_ = name.split(".")
     return f"layers.{second}" if first == "layers" else f"dense {second}"

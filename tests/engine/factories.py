@@ -1,0 +1,57 @@
+"""Small networks and batches for the engine's tests; every argument has a default that most tests keep."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.network import Network
+from engine.parameters import Array
+from engine.spec import DenseSpec, LayerSpec, TrainingSpec
+from engine.training import TrainingData, TrainingState
+
+HEADS = {"identity": "half_squared_error", "sigmoid": "binary_cross_entropy", "softmax": "cross_entropy"}
+
+
+def dense(units: int, activation: Any = "tanh", **more: Any) -> DenseSpec:
+    return DenseSpec(units=units, activation=activation, **more)
+
+
+def network(*layers: LayerSpec, n_in: int = 4, loss: str = "cross_entropy") -> Network:
+    layers = layers or (dense(5), dense(3, "softmax"))
+    return Network.build(layers, n_in=n_in, loss=loss)  # type: ignore[arg-type]
+
+
+def rows(m: int = 60, n_in: int = 4, *, seed: int = 0, dtype: str = "float64") -> Array:
+    return np.random.default_rng(seed).normal(size=(m, n_in)).astype(dtype)
+
+
+def one_hot(classes: Sequence[int] | Array, count: int = 3, *, dtype: str = "float64") -> Array:
+    return np.eye(count, dtype=dtype)[np.asarray(classes)]
+
+
+def targets(loss: str, m: int, n_out: int, *, seed: int = 1, dtype: str = "float64") -> Array:
+    """Targets the loss is defined for."""
+    random = np.random.default_rng(seed)
+    if loss == "cross_entropy":
+        return one_hot(random.integers(n_out, size=m), n_out, dtype=dtype)
+    if loss == "binary_cross_entropy":
+        return random.integers(2, size=(m, n_out)).astype(dtype)
+    return random.normal(size=(m, n_out)).astype(dtype)
+
+
+def clusters(m: int = 120, *, dtype: str = "float32", validation: int = 30) -> TrainingData:
+    """Three classes that a small net can tell apart, but not at once."""
+    random = np.random.default_rng(5)
+    classes = np.arange(m) % 3
+    X = (random.normal(size=(m, 4)) + np.eye(3, 4)[classes] * 2).astype(dtype)
+    Y = one_hot(classes, dtype=dtype)
+    return TrainingData(X[validation:], Y[validation:], X[:validation], Y[:validation])
+
+
+def training(**changes: Any) -> TrainingSpec:
+    return TrainingSpec(**{"loss": "cross_entropy", "epochs": 4, "batch_size": 16, **changes})
+
+
+def start(net: Network, spec: TrainingSpec, *, seed: int = 7) -> TrainingState:
+    return TrainingState.start(net, spec, seed=seed)

@@ -1,0 +1,233 @@
+import tracemalloc
+from itertools import count
+
+import numpy as np
+import pytest
+
+from engine import checkpoints
+from engine.errors import Diverged
+from engine.network import Network
+from engine.spec import AdamSpec, DropoutSpec, EarlyStoppingSpec, SgdSpec, TrainingSpec
+from engine.training import EpochReport, StepReport, TrainingData, TrainingState, train
+from tests.engine.factories import clusters, dense, network, start, training
+
+OPTIMIZERS = {
+    "adam": AdamSpec(learning_rate=0.01),
+    "sgd": SgdSpec(learning_rate=0.1),
+    "momentum": SgdSpec(learning_rate=0.05, momentum=0.9),
+    "nesterov": SgdSpec(learning_rate=0.05, momentum=0.9, nesterov=True),
+}
+
+
+def epochs(
+    net: Network, spec: TrainingSpec, state: TrainingState, *, data: TrainingData | None = None
+) -> list[EpochReport]:
+    reports = train(net, data or clusters(dtype=spec.dtype), spec, state, seed=7)
+    return [report for report in reports if isinstance(report, EpochReport)]
+
+
+def interrupted(net: Network, spec: TrainingSpec, *, every: int) -> tuple[list[EpochReport], TrainingState]:
+    """Train with a stop after every few steps, each time going on from the checkpoint's bytes."""
+    state, reports = start(net, spec), []
+    while True:
+        steps = count(1)
+        for report in train(
+            net, clusters(dtype=spec.dtype), spec, state, seed=7, interrupt=lambda: next(steps) >= every
+        ):
+            if isinstance(report, StepReport):
+                break
+            reports.append(report)
+        else:
+            return reports, state
+        state = checkpoints.load(checkpoints.dump(state, net), net)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shards", [1, 3])
+@pytest.mark.parametrize("every", [1, 4])
+def test_a_training_stopped_and_resumed_from_bytes_ends_with_the_same_bits(
+    optimizer: str, dtype: str, shards: int, every: int
+) -> None:
+    net = network(DropoutSpec(rate=0.2), dense(8, "relu"), DropoutSpec(rate=0.1), dense(3, "softmax"))
+    spec = training(optimizer=OPTIMIZERS[optimizer], dtype=dtype, shards=shards)
+    undisturbed = start(net, spec)
+
+    expected = epochs(net, spec, undisturbed)
+    found, state = interrupted(net, spec, every=every)
+
+    assert [report.digest for report in found] == [report.digest for report in expected]
+    assert state.parameters.tobytes() == undisturbed.parameters.tobytes()
+    assert state.best is not None
+    assert undisturbed.best is not None
+    assert state.best.parameters.tobytes() == undisturbed.best.parameters.tobytes()
+    for mine, theirs in zip(found, expected, strict=True):
+        assert {**mine.values, "seconds": 0} == {**theirs.values, "seconds": 0}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_brings_the_loss_down(optimizer: str) -> None:
+    net, spec = network(), training(optimizer=OPTIMIZERS[optimizer], epochs=15)
+
+    reports = epochs(net, spec, start(net, spec))
+
+    first, last = reports[0].values["train.loss"], reports[-1].values["train.loss"]
+    assert first is not None
+    assert last is not None
+    assert last < 0.5 * first
+
+
+def test_another_seed_trains_other_weights() -> None:
+    net, spec = network(), training(epochs=1)
+
+    digests = {epochs(net, spec, start(net, spec, seed=seed))[0].digest for seed in range(3)}
+
+    assert len(digests) == 3
+
+
+def test_the_step_sums_shards_to_the_gradient_of_the_whole_batch() -> None:
+    net = network()
+    one, five = training(dtype="float64", epochs=2), training(dtype="float64", epochs=2, shards=5)
+    whole, parts = start(net, one), start(net, five)
+
+    epochs(net, one, whole)
+    epochs(net, five, parts)
+
+    np.testing.assert_allclose(parts.parameters, whole.parameters, rtol=1e-9, atol=1e-12)
+
+
+def test_l2_shrinks_weights_and_leaves_reported_losses_plain() -> None:
+    net = network()
+    plain, penalized = training(l2=0.0, dtype="float64"), training(l2=0.1, dtype="float64")
+    free, held = start(net, plain), start(net, penalized)
+
+    epochs(net, plain, free)
+    report = epochs(net, penalized, held)[-1]
+
+    W = [np.linalg.norm(net.views(state.parameters)["W.2"]) for state in (held, free)]
+    data = clusters(dtype="float64")
+    assert W[0] < W[1]
+    assert report.values["train.loss"] == net.evaluate(held.parameters, data.X, data.Y).loss
+
+
+def test_early_stopping_ends_after_patience_epochs_and_keeps_the_best() -> None:
+    net = network(dense(32), dense(3, "softmax"))
+    stopping = EarlyStoppingSpec(monitor="validation.loss", patience=3)
+    spec = training(epochs=500, early_stopping=stopping, optimizer=AdamSpec(learning_rate=0.05), l2=0.0)
+    state = start(net, spec)
+
+    reports = epochs(net, spec, state)
+
+    losses = [report.values["validation.loss"] for report in reports]
+    best = min(range(len(losses)), key=losses.__getitem__)  # type: ignore[arg-type]
+    assert reports[-1].reason == "early_stopping"
+    assert len(reports) == best + 1 + 3
+    assert state.best is not None
+    assert (state.best.epoch, state.best.value) == (best + 1, losses[best])
+    data = clusters()
+    assert net.evaluate(state.best.parameters, data.X_validation, data.Y_validation).loss == losses[best]  # type: ignore[arg-type]
+
+
+def test_min_delta_decides_patience_but_not_which_parameters_are_best() -> None:
+    net = network()
+    stopping = EarlyStoppingSpec(monitor="train.loss", patience=2, min_delta=10.0)
+    spec = training(epochs=50, early_stopping=stopping)
+    state = start(net, spec)
+
+    reports = epochs(net, spec, state)
+
+    assert len(reports) == 3
+    assert state.best is not None
+    assert state.best.epoch == 3
+
+
+def test_a_metric_that_rises_can_be_monitored() -> None:
+    net = network()
+    spec = training(epochs=12, early_stopping=EarlyStoppingSpec(monitor="validation.accuracy"))
+    state = start(net, spec)
+
+    reports = epochs(net, spec, state)
+
+    assert state.best is not None
+    assert state.best.value == max(report.values["validation.accuracy"] or 0 for report in reports)
+
+
+def test_without_validation_rows_the_best_follows_the_training_loss() -> None:
+    net, spec = network(), training()
+    data = clusters()
+    state = start(net, spec)
+
+    reports = epochs(net, spec, state, data=TrainingData(data.X, data.Y))
+
+    assert state.best is not None
+    assert state.best.metric == "train.loss"
+    assert "validation.loss" not in reports[-1].values
+
+
+def test_the_running_loss_is_the_mean_of_the_batches_losses_as_they_were() -> None:
+    net, spec = network(), training(dtype="float64", epochs=1, optimizer=SgdSpec(learning_rate=1e-12), l2=0.0)
+
+    report = epochs(net, spec, start(net, spec))[0]
+
+    # With next to no steps taken every batch sees the same weights; 90 rows make five batches of 16 and one of 10.
+    running, whole = report.values["train.running_loss"], report.values["train.loss"]
+    assert running is not None
+    assert whole is not None
+    assert running != whole
+    assert running == pytest.approx(whole, rel=0.05)
+
+
+@pytest.mark.parametrize("optimizer", [AdamSpec(learning_rate=1e6), SgdSpec(learning_rate=1e6)])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_a_learning_rate_of_a_million_is_divergence_at_a_named_place(
+    optimizer: AdamSpec | SgdSpec, activation: str
+) -> None:
+    net = network(dense(8, activation), dense(3, "softmax"))
+    spec = training(optimizer=optimizer, epochs=50)
+
+    with pytest.raises(Diverged) as caught:
+        epochs(net, spec, start(net, spec))
+
+    assert caught.value.epoch == 1
+    assert caught.value.step >= 1
+    assert caught.value.layer in ("dense 1", "dense 2")
+
+
+def test_an_undefined_number_in_a_row_is_named_as_the_inputs() -> None:
+    data = clusters()
+    data.X[3, 2] = np.nan
+    net, spec = network(), training()
+
+    with pytest.raises(Diverged, match=r"epoch 1, step \d, layer input: A\.0 holds infinite or undefined numbers"):
+        epochs(net, spec, start(net, spec), data=data)
+
+
+def test_a_changed_optimizer_starts_with_fresh_moments() -> None:
+    net, adam = network(), training(epochs=2)
+    state = start(net, adam)
+    epochs(net, adam, state)
+    sgd = training(epochs=4, optimizer=SgdSpec(learning_rate=0.1, momentum=0.9))
+
+    reports = epochs(net, sgd, state)
+
+    assert [report.epoch for report in reports] == [3, 4]
+    assert set(state.moments) == {"v"}
+
+
+def test_a_step_allocates_nothing_that_grows() -> None:
+    net = network(dense(256, "relu"), dense(256, "sigmoid"), dense(3, "softmax"))
+    data, spec = clusters(m=3000), training(epochs=1, batch_size=256)
+    steps = train(net, data, spec, start(net, spec), seed=7, interrupt=lambda: True)
+    for _ in range(4):
+        next(steps)
+
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for _ in range(4):
+        next(steps)
+    after, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    one_array = 256 * 256 * 4
+    assert after - before < 10_000
+    assert peak - before < one_array
