@@ -1,5 +1,6 @@
 import tracemalloc
-from itertools import count
+from functools import partial
+from itertools import chain, repeat
 
 import numpy as np
 import pytest
@@ -28,18 +29,15 @@ def epochs(
 
 def interrupted(net: Network, spec: TrainingSpec, *, every: int) -> tuple[list[EpochReport], TrainingState]:
     """Train with a stop after every few steps, each time going on from the checkpoint's bytes."""
-    state, reports = start(net, spec), []
-    while True:
-        steps = count(1)
-        for report in train(
-            net, clusters(dtype=spec.dtype), spec, state, seed=7, interrupt=lambda: next(steps) >= every
-        ):
+    state, found, data = start(net, spec), list[EpochReport](), clusters(dtype=spec.dtype)
+    while not (found and found[-1].reason):
+        stops = chain(repeat(False, every - 1), repeat(True))
+        for report in train(net, data, spec, state, seed=7, interrupt=partial(next, stops)):
             if isinstance(report, StepReport):
                 break
-            reports.append(report)
-        else:
-            return reports, state
+            found.append(report)
         state = checkpoints.load(checkpoints.dump(state, net), net)
+    return found, state
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
