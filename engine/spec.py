@@ -193,7 +193,7 @@ class TrainingSpec(Spec):
     epochs: int = Field(200, ge=1, le=1_000_000, strict=True)
     batch_size: int = Field(32, ge=1, strict=True)
     optimizer: OptimizerSpec = AdamSpec()
-    l2: float = Field(0.0001, ge=0, description="λ of the penalty ½λ‖W‖² on every weight matrix (never on b).")
+    l2: float = Field(0.001, ge=0, description="λ of the penalty ½λ‖W‖² on every weight matrix (never on b).")
     early_stopping: EarlyStoppingSpec | None = EarlyStoppingSpec()
     checkpoints: CheckpointsSpec = CheckpointsSpec()
     dtype: Dtype = "float32"
