@@ -131,3 +131,28 @@ def test_dropout_masks_follow_from_the_step_alone() -> None:
     assert not np.array_equal(masks[0], masks[1])
     assert set(np.unique(masks[0])) == {0.0, 2.0}
     assert masks[0].mean() == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_dropouts_gradient_is_that_of_the_net_with_its_mask(activation: str, shared: bool) -> None:
+    net = network(dense(6, activation), DropoutSpec(rate=0.5), dense(3, "softmax"))
+    parameters = net.initial_parameters(seed=1, dtype="float64")
+    workspace = Workspace(net, parameters, rows=8, shared=shared, training=True)
+    workspace.at(seed=1, epoch=2, step=3)
+    batch = workspace.cut(8)
+    batch.X[...], batch.Y[...] = rows(8), targets("cross_entropy", 8, 3)
+
+    def loss() -> float:
+        batch.forward()
+        return float(batch.example_losses().sum())
+
+    loss()
+    batch.backward()
+    for place in range(0, parameters.size, 5):
+        keep, values = parameters[place], []
+        for nudge in (1e-6, -1e-6):
+            parameters[place] = keep + nudge
+            values.append(loss())
+        parameters[place] = keep
+        assert workspace.gradient[place] == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-6, abs=1e-8)

@@ -9,7 +9,7 @@ from engine import checkpoints
 from engine.errors import Diverged
 from engine.network import Network
 from engine.spec import AdamSpec, DropoutSpec, EarlyStoppingSpec, SgdSpec, TrainingSpec
-from engine.training import EpochReport, StepReport, TrainingData, TrainingState, train
+from engine.training import EpochReport, StepReport, TrainingData, TrainingState, epoch_order, train
 from tests.engine.factories import clusters, dense, network, start, training
 
 OPTIMIZERS = {
@@ -229,3 +229,49 @@ def test_a_step_allocates_nothing_that_grows() -> None:
     one_array = 256 * 256 * 4
     assert after - before < 10_000
     assert peak - before < one_array
+
+
+def test_a_training_is_the_textbooks_loop() -> None:
+    """Two epochs of logistic regression with L2 and Adam, written out."""
+    data, spec = clusters(dtype="float64"), training(dtype="float64", epochs=2, l2=0.01)
+    net = network(dense(3, "softmax"))
+    W, b = (array.copy() for array in net.views(start(net, spec).parameters).values())
+    m, v, t = [np.zeros_like(W), np.zeros_like(b)], [np.zeros_like(W), np.zeros_like(b)], 0
+    losses, norms = [], []
+    for epoch in range(2):
+        order = epoch_order(len(data.X), seed=7, epoch=epoch)
+        for rows in np.split(order, range(16, len(order), 16)):
+            X, Y = data.X[rows], data.Y[rows]
+            A = np.exp(X @ W + b)
+            A /= A.sum(axis=1, keepdims=True)
+            losses.append(-np.log(A[Y == 1]).mean())
+            gradient = [X.T @ (A - Y) / len(X), (A - Y).mean(axis=0)]
+            norms.append(np.sqrt(sum((g**2).sum() for g in gradient)))
+            gradient[0] = gradient[0] + 0.01 * W
+            t += 1
+            for number, theta in enumerate((W, b)):
+                m[number] = 0.9 * m[number] + 0.1 * gradient[number]
+                v[number] = 0.999 * v[number] + 0.001 * gradient[number] ** 2
+                theta -= 0.001 * (m[number] / (1 - 0.9**t)) / (np.sqrt(v[number] / (1 - 0.999**t)) + 1e-8)
+
+    state = start(net, spec)
+    report = epochs(net, spec, state)[-1]
+
+    found = net.views(state.parameters)
+    np.testing.assert_allclose(found["W.1"], W, rtol=1e-11)
+    np.testing.assert_allclose(found["b.1"], b, rtol=1e-11)
+    assert report.values["train.running_loss"] == pytest.approx(np.mean(losses[6:]), rel=1e-12)
+    assert report.values["grad_norm"] == pytest.approx(np.mean(norms[6:]), rel=1e-12)
+
+
+def test_of_equally_good_epochs_the_first_is_the_best() -> None:
+    net = network(dense(32), dense(3, "softmax"))
+    stopping = EarlyStoppingSpec(monitor="train.accuracy", patience=3)
+    spec = training(epochs=100, early_stopping=stopping, optimizer=AdamSpec(learning_rate=0.02))
+    state = start(net, spec)
+
+    accuracies = [report.values["train.accuracy"] for report in epochs(net, spec, state)]
+
+    assert state.best is not None
+    assert accuracies.count(state.best.value) > 1
+    assert state.best.epoch == accuracies.index(state.best.value) + 1
