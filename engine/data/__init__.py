@@ -1,0 +1,25 @@
+"""Data: from a file to the numbers a network sees, and back to words."""
+
+from engine.data.preprocessing import Encoded, Preprocessing, target_facts
+from engine.data.profile import profile
+from engine.data.readers import Bounds, Ingested, ingest_csv, ingest_json, open_table
+from engine.data.schema import Column, Schema
+from engine.data.splits import Split, split_rows
+from engine.data.table import Table
+
+__all__ = [
+    "Bounds",
+    "Column",
+    "Encoded",
+    "Ingested",
+    "Preprocessing",
+    "Schema",
+    "Split",
+    "Table",
+    "ingest_csv",
+    "ingest_json",
+    "open_table",
+    "profile",
+    "split_rows",
+    "target_facts",
+]

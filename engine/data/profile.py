@@ -1,0 +1,57 @@
+"""The profile of a table: for each column what one would look at first."""
+
+from typing import Any
+
+import numpy as np
+
+from engine.data.schema import Column
+from engine.data.table import Table, Text
+
+TOP = 10
+"""How many of a column's most frequent values are listed."""
+
+
+def profile(table: Table) -> dict[str, Any]:
+    """`{"rows": …, "columns": {name: {"type", "missing", "distinct", …}}}`.
+
+    Numbers have minimum, quartiles, maximum, mean and standard deviation (with n − 1); text and booleans their most
+    frequent values with counts.
+    """
+    return {
+        "rows": table.row_count,
+        "columns": {column.name: _column(table, column) for column in table.schema.columns},
+    }
+
+
+def _column(table: Table, column: Column) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": column.type, "missing": column.missing}
+    if column.type in ("text", "boolean"):
+        return found | _text(table.text(column.name))
+    return found | _numbers(table.numbers(column.name))
+
+
+def _numbers(values: Any) -> dict[str, Any]:
+    present = values[~np.isnan(values)]
+    if not present.size:
+        return {"distinct": 0}
+    low, first, middle, third, high = (float(value) for value in np.quantile(present, [0, 0.25, 0.5, 0.75, 1]))
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = float(present.mean())
+        deviation = float(present.std(ddof=1)) if present.size > 1 else 0.0
+    return {
+        "distinct": int(np.unique(present).size),
+        "minimum": low,
+        "quartiles": [first, middle, third],
+        "maximum": high,
+        "mean": mean if np.isfinite(mean) else None,
+        "standard_deviation": deviation if np.isfinite(deviation) else None,
+    }
+
+
+def _text(text: Text) -> dict[str, Any]:
+    counts = np.bincount(text.codes[text.codes >= 0], minlength=len(text.levels))
+    order = np.argsort(-counts, kind="stable")[:TOP]
+    return {
+        "distinct": int((counts > 0).sum()),
+        "top": [{"value": text.levels[place], "count": int(counts[place])} for place in order if counts[place]],
+    }
