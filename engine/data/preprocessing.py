@@ -488,7 +488,8 @@ def _fit_feature(table: Table, column: Column, rows: Array, warnings: list[str])
     if scale == 0:
         warnings.append(f"{column.name}: the same in every training row; dropped")
         return None
-    return Feature(column.name, column.type, fill, mean, scale, spellings=column.spellings)
+    spellings = column.spellings if column.type == "boolean" else {}
+    return Feature(column.name, column.type, fill, mean, scale, spellings=spellings)
 
 
 def _fit_text(text: Text, column: Column, rows: Array, warnings: list[str]) -> Feature | None:
