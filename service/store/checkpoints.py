@@ -1,0 +1,74 @@
+"""The stored moments of runs: what lists them, and their bytes with a hash of our own over all of them."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from service.store.tables import CheckpointBytesRow, CheckpointRow
+
+
+class DamagedCheckpoint(Exception):  # noqa: N818 - a state of things
+    """The stored bytes are not those that were written."""
+
+
+def add(session: Session, row: CheckpointRow, content: bytes) -> None:
+    """Store a checkpoint; a best one takes the place of the one before."""
+    row.size, row.sha256 = len(content), sha256(content).hexdigest()
+    if row.is_best:
+        session.execute(
+            update(CheckpointRow)
+            .where(CheckpointRow.run_id == row.run_id, CheckpointRow.is_best)
+            .values(is_best=False)
+            .execution_options(synchronize_session=False)
+        )
+    session.add(row)
+    session.flush()
+    session.add(CheckpointBytesRow(checkpoint_id=row.id, content=content))
+    session.flush()
+
+
+def of_run(session: Session, run_id: str) -> Sequence[CheckpointRow]:
+    """A run's checkpoints, the furthest in training first."""
+    return session.scalars(
+        select(CheckpointRow)
+        .where(CheckpointRow.run_id == run_id)
+        .order_by(CheckpointRow.epoch.desc(), CheckpointRow.step.desc(), CheckpointRow.id.desc())
+    ).all()
+
+
+def get(session: Session, run_id: str, checkpoint_id: str) -> CheckpointRow | None:
+    """The checkpoint of this id, if it is the run's."""
+    row = session.get(CheckpointRow, checkpoint_id)
+    return row if row is not None and row.run_id == run_id else None
+
+
+def content(session: Session, row: CheckpointRow) -> bytes:
+    """The checkpoint's bytes. Raises DamagedCheckpoint unless they are those that were written."""
+    stored = session.scalar(select(CheckpointBytesRow.content).where(CheckpointBytesRow.checkpoint_id == row.id))
+    if stored is None or sha256(stored).hexdigest() != row.sha256:
+        found = "nothing" if stored is None else f"{len(stored)} others"
+        raise DamagedCheckpoint(
+            f"checkpoint {row.id}: expected {row.size} bytes with SHA-256 {row.sha256}, got {found}"
+        )
+    return stored
+
+
+def prune(session: Session, run_id: str, *, keep_periodic: int, maximum_bytes: int) -> None:
+    """Delete all but the best, the last, the one before, and the newest periodic ones that fit."""
+    rows = of_run(session, run_id)
+    kept = [row for place, row in enumerate(rows) if place < 2 or row.is_best]
+    room = maximum_bytes - sum(row.size for row in kept)
+    periodic = [row for row in rows if row.is_periodic and row not in kept][:keep_periodic]
+    for row in periodic:
+        room -= row.size
+        if room < 0:
+            break
+        kept.append(row)
+    names = {row.id for row in kept}
+    dropped = [row.id for row in rows if row.id not in names]
+    if dropped:
+        session.execute(
+            delete(CheckpointRow).where(CheckpointRow.id.in_(dropped)).execution_options(synchronize_session=False)
+        )

@@ -1,0 +1,154 @@
+"""The database: connections, transactions, its clock and its migrations, on SQLite and PostgreSQL alike."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, Float, create_engine, event, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+import migrations
+
+SAFE_SQLITE = (3, 51, 3)
+"""Releases before this one can lose pages when a checkpoint of the log races a commit of another process."""
+BUSY_SECONDS = 30
+
+_PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    f"busy_timeout = {BUSY_SECONDS * 1000}",
+    "temp_store = MEMORY",
+)
+
+
+class DatabaseTooNew(Exception):  # noqa: N818 - a state of things, said to the user in one sentence
+    """The database was written by a newer release."""
+
+
+class Database:
+    """One database, by URL. `read` and `write` are its transactions."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.sqlite = _sqlite_module()
+        options: dict[str, Any] = {"module": self.sqlite} if self.is_sqlite else {"pool_pre_ping": True}
+        self._database: Engine = create_engine(self.url, **options)
+        if self.is_sqlite:
+            event.listen(self._database, "connect", _prepare_connection)
+            event.listen(self._database, "begin", _begin)
+        self._writer = self._database.execution_options(writes=True)
+
+    @property
+    def sqlite_version(self) -> str:
+        """The SQLite in use, such as 3.53.4."""
+        return str(self.sqlite.sqlite_version)
+
+    @property
+    def is_sqlite_safe(self) -> bool:
+        """Whether this SQLite is free of the lost-page bug."""
+        return tuple(self.sqlite.sqlite_version_info) >= SAFE_SQLITE
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A short transaction that only reads."""
+        with Session(self._database, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction that writes, committed at the end of the block. On SQLite there is one at a time."""
+        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A bare connection in a transaction that writes."""
+        with self._writer.begin() as connection:
+            yield connection
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self._database.dispose()
+
+
+def _sqlite_module() -> ModuleType:
+    """A current SQLite where its wheel is installed, else Python's own."""
+    try:
+        from pysqlite3 import dbapi2
+    except ImportError:
+        return sqlite3
+    return dbapi2  # type: ignore[no-any-return]
+
+
+def _prepare_connection(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where we say so
+    cursor = connection.cursor()
+    for pragma in _PRAGMAS:
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    """Take the write lock at once: a transaction that read first would be refused it, however long it waited."""
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+class database_now(FunctionElement[float]):  # noqa: N801 - reads as the SQL function it is
+    """Seconds since 1970 by the database's own clock, the only one that leases are judged by."""
+
+    type = Float(53)
+    inherit_cache = True
+
+
+@compiles(database_now, "sqlite")
+def _now_sqlite(element: database_now, compiler: SQLCompiler, **_: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(database_now, "postgresql")
+def _now_postgresql(element: database_now, compiler: SQLCompiler, **_: Any) -> str:
+    return "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
+
+
+# Migrations --------------------------------------------------------------------------------------------------------
+
+
+def migrate(database: Database) -> None:
+    """Bring the tables up to date, in one transaction that one process at a time may hold.
+
+    Raises DatabaseTooNew for a database of a newer release.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
+    with database.connection() as connection:
+        if not database.is_sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(4711202607)"))
+        _refuse_newer(config, connection)
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _refuse_newer(config: Config, connection: Connection) -> None:
+    if not inspect(connection).has_table("alembic_version"):
+        return
+    current = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    unknown = set(current) - known
+    if unknown:
+        raise DatabaseTooNew(
+            f"the database is at revision {', '.join(sorted(unknown))}, which a newer release of Chainrule wrote; "
+            "install that release, or use another data folder"
+        )

@@ -1,0 +1,43 @@
+"""The reports of a run's epochs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session
+
+from service.store.tables import EpochRow
+
+
+def record(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Store reports (`run_id, epoch, values, parameters_digest`); an epoch trained again replaces its report."""
+    if not rows:
+        return
+    dialect = session.get_bind().dialect.name
+    statement = (postgresql_insert if dialect == "postgresql" else sqlite_insert)(EpochRow)
+    replaced = {name: statement.excluded[name] for name in ("values", "parameters_digest")}
+    session.execute(statement.on_conflict_do_update(index_elements=["run_id", "epoch"], set_=replaced), list(rows))
+
+
+def all_of(session: Session, run_id: str) -> Sequence[EpochRow]:
+    """Every epoch's report, in order."""
+    return session.scalars(select(EpochRow).where(EpochRow.run_id == run_id).order_by(EpochRow.epoch)).all()
+
+
+def last(session: Session, run_id: str) -> int:
+    """The newest epoch reported, 0 if none."""
+    return session.scalar(select(func.max(EpochRow.epoch)).where(EpochRow.run_id == run_id)) or 0
+
+
+def copy(session: Session, source: str, target: str, *, up_to: int) -> None:
+    """Give a run the reports of another up to an epoch."""
+    columns = (EpochRow.epoch, EpochRow.values, EpochRow.parameters_digest)
+    query = select(*columns).where(EpochRow.run_id == source, EpochRow.epoch <= up_to)
+    rows = [
+        {"run_id": target, "epoch": epoch, "values": values, "parameters_digest": digest}
+        for epoch, values, digest in session.execute(query)
+    ]
+    if rows:
+        session.execute(insert(EpochRow), rows)

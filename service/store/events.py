@@ -1,0 +1,55 @@
+"""The log of a run: what happened to it, numbered from 1 without gaps."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from service.store.tables import EventRow, RunRow
+
+KINDS = {
+    "created": "the run was accepted",
+    "queued": "it waits for a worker",
+    "claimed": "a worker took it",
+    "epoch": "an epoch ended",
+    "checkpoint": "its state was stored",
+    "warning": "something a user should know",
+    "cancel_requested": "a user wants it to end",
+    "pause_requested": "a user wants it to wait",
+    "paused": "it waits for a user",
+    "resumed": "a user lets it go on",
+    "requeued": "its worker gave it back",
+    "rescued": "its worker was lost, and another may take it",
+    "forked": "another run was made from one of its checkpoints",
+    "succeeded": "it ended well",
+    "failed": "it ended without a result",
+    "cancelled": "a user ended it",
+}
+
+
+def append(session: Session, run_id: str, kind: str, data: dict[str, Any] | None = None) -> int:
+    """Add an event, and give its number. The run's row hands the numbers out, so no two events share one."""
+    sequence = session.scalar(
+        update(RunRow)
+        .where(RunRow.id == run_id)
+        .values(last_event=RunRow.last_event + 1)
+        .returning(RunRow.last_event)
+        .execution_options(synchronize_session=False)
+    )
+    if sequence is None:
+        raise LookupError(f"there is no run {run_id}")
+    session.add(EventRow(run_id=run_id, sequence=sequence, kind=kind, at=datetime.now(UTC), data=data or {}))
+    session.flush()
+    return sequence
+
+
+def after(session: Session, run_id: str, sequence: int, *, limit: int) -> Sequence[EventRow]:
+    """The next events behind a number, oldest first."""
+    return session.scalars(
+        select(EventRow)
+        .where(EventRow.run_id == run_id, EventRow.sequence > sequence)
+        .order_by(EventRow.sequence)
+        .limit(limit)
+    ).all()
