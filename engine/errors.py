@@ -8,6 +8,7 @@ EngineError
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 
 class EngineError(Exception):
@@ -36,6 +37,10 @@ class DataError(EngineError):
         self.message = message
         self.code = code
         self.problems = tuple(problems)
+
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        """Keep every part on the way out of another process."""
+        return partial(DataError, code=self.code, problems=self.problems), (self.place, self.message)
 
 
 class CheckpointError(EngineError):

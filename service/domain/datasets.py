@@ -1,0 +1,143 @@
+"""Datasets: from an upload's bytes to a typed table, and what lists, shows and deletes it."""
+
+import os
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from engine.data import Table, open_table
+from service.domain.ingestion import Parsed
+from service.errors import Conflict, NotFound, Unprocessable
+from service.ids import new_id
+from service.store import datasets, runs
+from service.store.database import Database
+from service.store.pages import BadCursor, Page
+from service.store.tables import DatasetRow
+
+UPLOADS = "uploads"
+FOLDER = "datasets"
+
+
+def path_of(data: Path, dataset_id: str) -> Path:
+    """Where a dataset's columns lie."""
+    return data / FOLDER / f"{dataset_id}.arrow"
+
+
+def table_of(data: Path, dataset_id: str) -> Table:
+    """The dataset's table, mapped into memory."""
+    return open_table(path_of(data, dataset_id))
+
+
+def get(session: Session, dataset_id: str) -> DatasetRow:
+    """The dataset, or NotFound."""
+    row = datasets.get(session, dataset_id)
+    if row is None:
+        raise NotFound(f"There is no dataset {dataset_id[:60]}.")
+    return row
+
+
+def listed(session: Session, *, limit: int, cursor: str | None) -> Page[DatasetRow]:
+    """Datasets, newest first."""
+    try:
+        return datasets.newest(session, limit=limit, cursor=cursor)
+    except BadCursor as error:
+        raise Unprocessable("cursor: expected one that this list gave, got another.", code="bad_cursor") from error
+
+
+def add(database: Database, data: Path, parsed: Parsed, *, name: str, media_type: str) -> tuple[DatasetRow, bool]:
+    """Keep a parsed upload, or find the one made of the same bytes. Gives the row and whether it is new.
+
+    The file is on the disk for good before the row that names it is committed.
+    """
+    digest = sha256(orjson.dumps(parsed.columns, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    with database.read() as session:
+        known = datasets.find_by_content(session, parsed.sha256, digest)
+    if known is not None:
+        parsed.path.unlink(missing_ok=True)
+        return known, False
+    row = DatasetRow(
+        id=new_id("ds"),
+        name=name,
+        media_type=media_type,
+        sha256=parsed.sha256,
+        schema_sha256=digest,
+        received_bytes=parsed.received_bytes,
+        stored_bytes=parsed.path.stat().st_size,
+        rows=parsed.rows,
+        columns=parsed.columns,
+        profile=parsed.profile,
+        warnings=list(parsed.warnings),
+        created_at=datetime.now(UTC),
+    )
+    target = path_of(data, row.id)
+    _move_durably(parsed.path, target)
+    try:
+        with database.write() as session:
+            datasets.add(session, row)
+    except IntegrityError:
+        target.unlink(missing_ok=True)
+        with database.read() as session:
+            twin = datasets.find_by_content(session, parsed.sha256, digest)
+        if twin is None:
+            raise
+        return twin, False
+    return row, True
+
+
+def rows_of(data: Path, row: DatasetRow, *, offset: int, limit: int) -> list[dict[str, Any]]:
+    """Rows of the table, from `offset` on."""
+    return table_of(data, row.id).rows(range(offset, min(offset + limit, row.rows)))
+
+
+def delete(session: Session, dataset_id: str, *, force: bool) -> None:
+    """Delete a dataset; with `force` also the finished runs that use it. Conflict names the runs in the way."""
+    row = get(session, dataset_id)
+    using = datasets.runs_of(session, dataset_id)
+    active = [run.id for run in using if run.status not in runs.FINISHED]
+    in_the_way = active if force else [run.id for run in using]
+    if in_the_way:
+        advice = "cancel them first" if force else "delete them first, or ask with ?force=true"
+        what = "unfinished runs use" if force else "runs use"
+        raise Conflict(
+            f"{len(in_the_way)} {what} this dataset; {advice}.", code="dataset_in_use", runs=in_the_way[:100]
+        )
+    for run in using:
+        runs.delete_finished(session, run.id)
+    session.expire_all()
+    datasets.delete(session, row)
+
+
+def remove_file(data: Path, dataset_id: str) -> None:
+    """Remove a deleted dataset's file; a process that still reads it keeps its mapping."""
+    path_of(data, dataset_id).unlink(missing_ok=True)
+
+
+def clean_up(database: Database, data: Path) -> None:
+    """Make the folders, and remove what a crash left: half-received uploads, files that no row names."""
+    for folder in (data / UPLOADS, data / FOLDER):
+        folder.mkdir(parents=True, exist_ok=True)
+    for leftover in (data / UPLOADS).iterdir():
+        leftover.unlink(missing_ok=True)
+    with database.read() as session:
+        known = datasets.ids(session)
+    for path in (data / FOLDER).glob("ds_*.arrow"):
+        if path.stem not in known:
+            path.unlink(missing_ok=True)
+
+
+def _move_durably(source: Path, target: Path) -> None:
+    """Rename a file so that neither it nor its name is lost in a power cut."""
+    with source.open("rb+") as file:
+        os.fsync(file.fileno())
+    source.replace(target)
+    if hasattr(os, "O_DIRECTORY"):
+        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -1,0 +1,396 @@
+"""Runs: accepting, showing and steering them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from engine import checkpoints as formats
+from engine.data import Preprocessing
+from engine.network import Network
+from engine.spec import RunSpec, resolve
+from service.domain import checkpoints, datasets
+from service.domain.training import Plan, plan, plan_of
+from service.errors import Conflict, Fault, NotFound, TooManyRuns, Unprocessable
+from service.ids import new_id
+from service.settings import Limits
+from service.store import checkpoints as stored
+from service.store import epochs, events
+from service.store import runs as store
+from service.store.pages import BadCursor, Page
+from service.store.tables import CheckpointRow, DatasetRow, RunRow
+
+ACTIONS: dict[str, tuple[str, ...]] = {
+    "queued": ("cancel", "pause"),
+    "running": ("cancel", "pause"),
+    "paused": ("cancel", "resume"),
+    "succeeded": ("fork", "delete"),
+    "failed": ("fork", "delete"),
+    "cancelled": ("fork", "delete"),
+}
+"""What can be asked of a run in each status, beside reading it. Any run with a checkpoint can be forked."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a user files a run under."""
+
+    name: str | None = None
+    notes: str = ""
+    tags: tuple[str, ...] = ()
+    priority: int = 0
+
+
+@dataclass(frozen=True)
+class RunDetail:
+    """A run as it is shown. `row` has the columns; the rest is worked out from them."""
+
+    row: RunRow
+    tags: list[str]
+    queue_position: int | None
+    dataset_sha256: str
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return self.row.status in store.FINISHED
+
+    @property
+    def allowed_actions(self) -> tuple[str, ...]:
+        """What can be asked of it now."""
+        return ACTIONS[self.row.status]
+
+    @property
+    def epochs(self) -> int:
+        """The epochs it was asked for."""
+        return int(self.row.resolved["training"]["epochs"])
+
+    @property
+    def progress(self) -> float:
+        """From 0 to 1; an early stop is the whole way."""
+        if self.row.status == "succeeded":
+            return 1.0
+        return min(1.0, (self.row.epoch + self.row.step / max(1, self.row.steps_per_epoch)) / self.epochs)
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Until the last epoch at the pace of the newest one; an early stop comes sooner."""
+        if self.row.status != "running" or not self.row.last:
+            return None
+        seconds = self.row.last["values"].get("seconds")
+        return None if seconds is None else float(seconds) * (self.epochs - self.row.epoch)
+
+
+# Accepting ---------------------------------------------------------------------------------------------------------
+
+
+def validate(session: Session, data: Path, dataset_id: str, spec: RunSpec, limits: Limits) -> Plan:
+    """What the run would be, without accepting it."""
+    dataset = datasets.get(session, dataset_id)
+    return plan(spec, datasets.table_of(data, dataset.id), limits)
+
+
+def create(
+    session: Session,
+    data: Path,
+    dataset_id: str,
+    spec: RunSpec,
+    sent: Mapping[str, Any],
+    labels: Labels,
+    limits: Limits,
+) -> RunDetail:
+    """Accept a run into the queue. `sent` is the spec as the client wrote it."""
+    _refuse_full_queue(session, limits)
+    dataset = datasets.get(session, dataset_id)
+    row = _row(dataset, plan(spec, datasets.table_of(data, dataset.id), limits), sent, labels)
+    store.add(session, row, labels.tags)
+    _log_acceptance(session, row)
+    return get(session, row.id)
+
+
+def _row(dataset: DatasetRow, what: Plan, sent: Mapping[str, Any], labels: Labels) -> RunRow:
+    now = datetime.now(UTC)
+    return RunRow(
+        id=new_id("run"),
+        name=labels.name or f"{dataset.name}: {', '.join(what.resolved.target)}"[:200],
+        notes=labels.notes,
+        priority=labels.priority,
+        dataset_id=dataset.id,
+        spec=dict(sent),
+        resolved=what.resolved.model_dump(mode="json"),
+        preprocessing=what.preprocessing.to_json(),
+        parameter_count=what.network.parameter_count,
+        memory_bytes=what.memory_bytes,
+        seed=what.resolved.seed,
+        status="queued",
+        created_at=now,
+        queued_at=now,
+        attempt=0,
+        deaths=0,
+        epoch=0,
+        step=0,
+        steps_per_epoch=what.steps_per_epoch,
+        warnings=list(what.warnings),
+        last_event=0,
+    )
+
+
+def _log_acceptance(session: Session, row: RunRow) -> None:
+    events.append(session, row.id, "created", {"parent": row.parent_id} if row.parent_id else {})
+    for warning in row.warnings:
+        events.append(session, row.id, "warning", {"detail": warning})
+    events.append(session, row.id, "queued")
+
+
+def _refuse_full_queue(session: Session, limits: Limits) -> None:
+    waiting = store.counts(session)["queued"]
+    if waiting >= limits.queued_runs:
+        raise TooManyRuns(
+            f"{waiting} runs wait already; at most {limits.queued_runs} may. Try again when some have ended.",
+            limit="queued_runs",
+            maximum=limits.queued_runs,
+            headers={"Retry-After": "30"},
+        )
+
+
+# Showing -----------------------------------------------------------------------------------------------------------
+
+
+def get(session: Session, run_id: str) -> RunDetail:
+    """The run, or NotFound."""
+    return _details(session, [row_of(session, run_id)])[0]
+
+
+def row_of(session: Session, run_id: str) -> RunRow:
+    """The run's row, or NotFound."""
+    row = store.get(session, run_id)
+    if row is None:
+        raise NotFound(f"There is no run {run_id[:60]}.")
+    return row
+
+
+def listed(
+    session: Session,
+    *,
+    statuses: Sequence[str],
+    tags: Sequence[str],
+    dataset_id: str | None,
+    order_by: str,
+    limit: int,
+    cursor: str | None,
+) -> Page[RunDetail]:
+    """A page of runs."""
+    try:
+        found = store.listed(
+            session,
+            statuses=statuses,
+            tags=tags,
+            dataset_id=dataset_id,
+            order_by=order_by,
+            limit=limit,
+            cursor=cursor,
+        )
+    except BadCursor as error:
+        raise Unprocessable(
+            "cursor: expected one that this list gave in this order, got another.", code="bad_cursor"
+        ) from error
+    return Page(_details(session, found.items), found.next_cursor)
+
+
+def _details(session: Session, rows: Sequence[RunRow]) -> list[RunDetail]:
+    ids = [row.id for row in rows]
+    tags = store.tags_of(session, ids)
+    positions = store.queue_positions(session, ids)
+    query = select(DatasetRow.id, DatasetRow.sha256).where(DatasetRow.id.in_({row.dataset_id for row in rows}))
+    hashes = dict(session.execute(query).tuples())
+    return [
+        RunDetail(
+            row=row, tags=tags[row.id], queue_position=positions.get(row.id), dataset_sha256=hashes[row.dataset_id]
+        )
+        for row in rows
+    ]
+
+
+def update(session: Session, run_id: str, changes: Mapping[str, Any]) -> RunDetail:
+    """Change name, notes, tags or priority; what is not in `changes` stays."""
+    row = row_of(session, run_id)
+    for field in ("name", "notes", "priority"):
+        if field in changes:
+            setattr(row, field, changes[field])
+    session.flush()
+    if "tags" in changes:
+        store.set_tags(session, run_id, changes["tags"])
+    return get(session, run_id)
+
+
+# Steering ----------------------------------------------------------------------------------------------------------
+
+
+def cancel(session: Session, run_id: str) -> tuple[RunDetail, bool]:
+    """Stop a run: a waiting one at once, a running one after its batch. Gives whether anything changed."""
+    reason = {"code": "cancelled_by_user", "detail": "as asked"}
+    if store.move(session, run_id, ("queued", "paused"), "cancelled", reason=reason):
+        events.append(session, run_id, "cancelled", reason)
+        return get(session, run_id), True
+    if store.wish(session, run_id, "cancel_requested_at"):
+        events.append(session, run_id, "cancel_requested")
+        return get(session, run_id), True
+    return _already(session, run_id, "cancel", is_so=lambda row: row.cancel_requested_at or row.status == "cancelled")
+
+
+def pause(session: Session, run_id: str) -> tuple[RunDetail, bool]:
+    """Let a run wait: a queued one at once, a running one after its batch. Gives whether anything changed."""
+    reason = {"code": "paused_by_user", "detail": "as asked"}
+    if store.move(session, run_id, "queued", "paused", reason=reason):
+        events.append(session, run_id, "paused", reason)
+        return get(session, run_id), True
+    if store.wish(session, run_id, "pause_requested_at"):
+        events.append(session, run_id, "pause_requested")
+        return get(session, run_id), True
+    return _already(session, run_id, "pause", is_so=lambda row: row.pause_requested_at or row.status == "paused")
+
+
+def resume(session: Session, run_id: str) -> tuple[RunDetail, bool]:
+    """Let a paused run go on from where it stopped. Gives whether anything changed."""
+    if store.move(session, run_id, "paused", "queued", reason=None):
+        events.append(session, run_id, "resumed")
+        return get(session, run_id), True
+    return _already(
+        session,
+        run_id,
+        "resume",
+        is_so=lambda row: row.status == "queued" or (row.status == "running" and not row.pause_requested_at),
+    )
+
+
+def _already(session: Session, run_id: str, action: str, *, is_so: Any) -> tuple[RunDetail, bool]:
+    """Explain why nothing changed: it is so already, or it can't be."""
+    detail = get(session, run_id)
+    if is_so(detail.row):
+        return detail, False
+    allowed = list(detail.allowed_actions)
+    raise Conflict(
+        f"A run that is {detail.row.status} can't be asked to {action}; it allows {', '.join(allowed)}.",
+        code="not_allowed_now",
+        status_now=detail.row.status,
+        allowed_actions=allowed,
+    )
+
+
+def delete(session: Session, run_id: str) -> None:
+    """Delete a finished run with its epochs, events and checkpoints."""
+    if not store.delete_finished(session, run_id):
+        row = row_of(session, run_id)
+        allowed = list(ACTIONS[row.status])
+        raise Conflict(
+            f"Only a finished run can be deleted; this one is {row.status} and allows {', '.join(allowed)}.",
+            code="not_allowed_now",
+            allowed_actions=allowed,
+        )
+
+
+# Forking -----------------------------------------------------------------------------------------------------------
+
+
+def fork(
+    session: Session, data: Path, run_id: str, *, at: str, overrides: Mapping[str, Any], labels: Labels, limits: Limits
+) -> RunDetail:
+    """A new run that goes on from a checkpoint of another; without overrides it ends with the same bits.
+
+    The checkpoint's bytes are copied, so that the parent may be deleted.
+    """
+    _refuse_full_queue(session, limits)
+    parent = row_of(session, run_id)
+    checkpoint = checkpoints.find(session, parent, at)
+    preprocessing = Preprocessing.from_json(parent.preprocessing)
+    resolved = _overridden(parent, preprocessing, overrides)
+    if resolved.training.epochs < checkpoint.epoch:
+        raise Unprocessable(
+            "The fork would end before its checkpoint.",
+            errors=[
+                Fault(
+                    "/training/epochs",
+                    "too_few",
+                    f"expected at least the {checkpoint.epoch} epochs done at the checkpoint, "
+                    f"got {resolved.training.epochs}",
+                )
+            ],
+        )
+    network = Network.of(resolved, n_in=preprocessing.n_in)
+    split = preprocessing.split(datasets.table_of(data, parent.dataset_id))
+    dataset = datasets.get(session, parent.dataset_id)
+    sent = {**parent.spec, **overrides}
+    named = Labels(labels.name or f"{parent.name} (fork)"[:200], labels.notes, labels.tags, labels.priority)
+    row = _row(dataset, plan_of(resolved, preprocessing, network, split, limits), sent, named)
+    row.parent_id, row.parent_checkpoint_id = parent.id, checkpoint.id
+    row.epoch, row.step = checkpoint.epoch, checkpoint.step
+    store.add(session, row, labels.tags)
+    _copy_history(session, parent, checkpoint, row, network)
+    _log_acceptance(session, row)
+    events.append(session, parent.id, "forked", {"run": row.id, "checkpoint": checkpoint.id})
+    return get(session, row.id)
+
+
+def _overridden(parent: RunRow, preprocessing: Preprocessing, overrides: Mapping[str, Any]) -> RunSpec:
+    """The parent's resolved spec with another seed or parts of its training changed."""
+    training = {**parent.resolved["training"], **overrides.get("training", {})}
+    merged = {**parent.resolved, "training": training}
+    if "seed" in overrides:
+        merged["seed"] = overrides["seed"]
+    if training["dtype"] != parent.resolved["training"]["dtype"]:
+        raise Unprocessable(
+            "A fork goes on with the numbers it has.",
+            errors=[
+                Fault("/training/dtype", "not_allowed", f"expected {parent.resolved['training']['dtype']} as before")
+            ],
+        )
+    try:
+        spec = RunSpec.model_validate(merged)
+    except ValidationError as error:
+        raise Unprocessable(
+            "The overrides do not make a valid spec.",
+            errors=[
+                Fault("/" + "/".join(map(str, fault["loc"])), fault["type"], fault["msg"]) for fault in error.errors()
+            ],
+        ) from error
+    had_validation = any(name.startswith("validation.") for name in (parent.last or {}).get("values", {}))
+    return resolve(spec, preprocessing.facts, features=spec.features or (), has_validation=had_validation)
+
+
+def _copy_history(session: Session, parent: RunRow, checkpoint: CheckpointRow, row: RunRow, network: Network) -> None:
+    """Give the fork its checkpoint, the best one so far if that is still there, and the losses up to it."""
+    content = stored.content(session, checkpoint)
+    state = formats.load(content, network)
+    copies = [checkpoint]
+    if state.best is not None and (state.best.epoch != checkpoint.epoch or checkpoint.step):
+        best = [c for c in stored.of_run(session, parent.id) if c.epoch == state.best.epoch and c.step == 0]
+        copies = [*best[:1], checkpoint]
+    for original in copies:
+        is_best = state.best is not None and original.epoch == state.best.epoch and original.step == 0
+        twin = CheckpointRow(
+            id=new_id("ckpt"),
+            run_id=row.id,
+            epoch=original.epoch,
+            step=original.step,
+            is_best=is_best,
+            is_periodic=False,
+            values=original.values,
+            parameters_digest=original.parameters_digest,
+            fingerprint=original.fingerprint,
+            created_at=datetime.now(UTC),
+        )
+        stored.add(session, twin, stored.content(session, original))
+        if is_best and state.best is not None:
+            row.best = {
+                "epoch": state.best.epoch,
+                "metric": state.best.metric,
+                "value": state.best.value,
+                "checkpoint": twin.id,
+            }
+    epochs.copy(session, parent.id, row.id, up_to=checkpoint.epoch)
+    session.flush()
