@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from service.store.tables import EventRow, RunRow
@@ -30,19 +30,29 @@ KINDS = {
 
 
 def append(session: Session, run_id: str, kind: str, data: dict[str, Any] | None = None) -> int:
-    """Add an event, and give its number. The run's row hands the numbers out, so no two events share one."""
-    sequence = session.scalar(
+    """Add an event, and give its number."""
+    return append_all(session, run_id, [(kind, data or {})])
+
+
+def append_all(session: Session, run_id: str, happened: Sequence[tuple[str, dict[str, Any]]]) -> int:
+    """Add events in order, and give the last one's number. The run's row hands the numbers out, so none is shared."""
+    last = session.scalar(
         update(RunRow)
         .where(RunRow.id == run_id)
-        .values(last_event=RunRow.last_event + 1)
+        .values(last_event=RunRow.last_event + len(happened))
         .returning(RunRow.last_event)
         .execution_options(synchronize_session=False)
     )
-    if sequence is None:
+    if last is None:
         raise LookupError(f"there is no run {run_id}")
-    session.add(EventRow(run_id=run_id, sequence=sequence, kind=kind, at=datetime.now(UTC), data=data or {}))
-    session.flush()
-    return sequence
+    now, first = datetime.now(UTC), last - len(happened) + 1
+    rows = [
+        {"run_id": run_id, "sequence": first + place, "kind": kind, "at": now, "data": data}
+        for place, (kind, data) in enumerate(happened)
+    ]
+    if rows:
+        session.execute(insert(EventRow), rows)
+    return last
 
 
 def after(session: Session, run_id: str, sequence: int, *, limit: int) -> Sequence[EventRow]:

@@ -1,0 +1,82 @@
+"""The application: routes, the door in front of them, and one way to say what went wrong."""
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from engine import __version__
+from service import problems
+from service.metrics import Measure
+from service.routes import (
+    checkpoints,
+    datasets,
+    events,
+    health,
+    inspections,
+    layers,
+    limits,
+    losses,
+    metrics,
+    predictions,
+    runs,
+)
+from service.security import Door
+from service.settings import Settings
+from service.store.database import Database
+
+ROUTERS = (
+    datasets.router,
+    runs.router,
+    losses.router,
+    events.router,
+    checkpoints.router,
+    predictions.router,
+    inspections.router,
+    layers.router,
+    health.router,
+    limits.router,
+    metrics.router,
+)
+
+DESCRIPTION = """\
+Train neural networks over HTTP, and see every gradient.
+
+Post a dataset, start a run on it, follow its losses, ask for predictions, and look at Z, A, dZ, dA, dW and db of every
+layer at any stored moment. Every error is `application/problem+json` (RFC 9457) with a stable `code`.
+"""
+
+
+def create_app(settings: Settings, database: Database) -> FastAPI:
+    """The API over this database. `app.state.stopping` ends open streams; `app.state.on_started` is called once up."""
+    app = FastAPI(
+        title="Chainrule",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=_lifespan,
+        generate_unique_id_function=_operation_id,
+        redirect_slashes=False,
+    )
+    app.state.settings, app.state.database = settings, database
+    app.state.stopping = threading.Event()
+    app.state.on_started = lambda: None
+    problems.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_middleware(Door, settings=settings)
+    app.add_middleware(Measure)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    app.state.on_started()
+    yield
+    app.state.stopping.set()
+
+
+def _operation_id(route: APIRoute) -> str:
+    """The function's own name, so that generated clients read well."""
+    return route.name

@@ -1,0 +1,184 @@
+"""Problems: every answer that is not what was asked for, as application/problem+json (RFC 9457)."""
+
+import errno
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from engine.errors import DataError, SpecError
+from service import errors
+from service.errors import Fault, Problem, StorageFull, Unavailable, Unprocessable
+from service.schemas.problems import ProblemBody
+from service.store.checkpoints import DamagedCheckpoint
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+MAXIMUM_FAULTS = 100
+
+PROBLEMS: dict[int, type[Problem]] = {
+    problem.status: problem
+    for problem in (
+        errors.BadRequest,
+        errors.Unauthorized,
+        errors.Forbidden,
+        errors.NotFound,
+        errors.NotAcceptable,
+        errors.Conflict,
+        errors.TooLarge,
+        errors.UnsupportedMediaType,
+        errors.Unprocessable,
+        errors.TooManyRuns,
+        errors.Unavailable,
+        errors.StorageFull,
+    )
+}
+
+
+def body_of(problem: Problem, instance: str) -> bytes:
+    """The problem's JSON."""
+    content: dict[str, Any] = {
+        "type": f"urn:chainrule:problem:{problem.code}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": instance,
+        "code": problem.code,
+        "errors": [_fault(fault) for fault in problem.errors[:MAXIMUM_FAULTS]],
+    }
+    return orjson.dumps({**problem.extra, **content}, default=str)
+
+
+def _fault(fault: Fault) -> dict[str, Any]:
+    found: dict[str, Any] = {"pointer": fault.pointer, "code": fault.code, "detail": fault.detail}
+    return found if fault.allowed is None else {**found, "allowed": list(fault.allowed)}
+
+
+def answer(problem: Problem, instance: str) -> Response:
+    """The problem as a response."""
+    return Response(body_of(problem, instance), problem.status, problem.headers, MEDIA_TYPE)
+
+
+def errors_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For a route's `responses=`: the problems it can answer with, beside those that every route can."""
+    return {status: _documented(status) for status in sorted({*statuses, 401, 403, 503})}
+
+
+def _documented(status: int) -> dict[str, Any]:
+    problem = PROBLEMS[status]
+    example = {
+        "type": f"urn:chainrule:problem:{problem.code}",
+        "title": problem.title,
+        "status": status,
+        "detail": "What was expected, and what was found.",
+        "instance": "/v1/…",
+        "code": problem.code,
+        "errors": [],
+    }
+    return {
+        "description": problem.title,
+        "model": ProblemBody,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}, "example": example}},
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Let every failure of the app end here."""
+    kinds: tuple[type[Exception], ...] = (
+        Problem,
+        RequestValidationError,
+        SpecError,
+        DataError,
+        HTTPException,
+        DamagedCheckpoint,
+        SQLAlchemyError,
+        OSError,
+        Exception,
+    )
+    for kind in kinds:
+        app.add_exception_handler(kind, _handle)
+
+
+async def _handle(request: Request, error: Exception) -> Response:
+    return answer(problem_of(error), request.url.path)
+
+
+def problem_of(error: Exception) -> Problem:
+    """What an exception means to the client."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, RequestValidationError):
+        return _invalid(error.errors())
+    if isinstance(error, SpecError):
+        fault = Fault(pointer_of(error.place), error.code, error.message, error.allowed or None)
+        return Unprocessable(str(error), code=error.code, errors=[fault])
+    if isinstance(error, DataError):
+        found = error.problems or [error]
+        faults = [Fault(pointer_of(each.place), each.code, each.message) for each in found]
+        return Unprocessable(str(error), code=error.code, errors=faults)
+    if isinstance(error, HTTPException):
+        return _http(error)
+    if _is_full(error):
+        return StorageFull("The disk is full: nothing of this request was kept, and what was accepted before stays.")
+    if isinstance(error, OperationalError):
+        log.warning("the database could not be used: %s", error.orig)
+        return Unavailable("The database is busy or out of reach; try again.", headers={"Retry-After": "1"})
+    log.error("unexpected", exc_info=error)
+    return Problem("Something unexpected happened; the server's log has the details.")
+
+
+def _invalid(found: Sequence[Mapping[str, Any]]) -> Problem:
+    """FastAPI's own complaints, each with its place; never the value that was sent."""
+    faults = []
+    for item in found:
+        where, *path = item["loc"]
+        if item["type"] == "json_invalid":
+            return errors.BadRequest(f"The body is not JSON: {item['ctx']['error']}.", code="not_json")
+        pointer = "/" + "/".join(_escape(str(part)) for part in path) if where == "body" else f"{where}: {path[0]}"
+        allowed = _allowed(item)
+        faults.append(Fault(pointer if path else "", str(item["type"]), str(item["msg"]), allowed))
+    listed = "; ".join(f"{fault.pointer or 'body'}: {fault.detail}" for fault in faults[:3])
+    more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
+    return Unprocessable(f"{listed}{more}", errors=faults)
+
+
+def _allowed(item: Mapping[str, Any]) -> tuple[str, ...] | None:
+    expected = item.get("ctx", {}).get("expected_tags") or item.get("ctx", {}).get("expected")
+    return tuple(re.findall(r"'([^']*)'", str(expected))) or None if expected else None
+
+
+def _http(error: HTTPException) -> Problem:
+    kind = PROBLEMS.get(error.status_code)
+    headers = dict(error.headers or {})
+    if kind is not None:
+        detail = "There is no such address." if error.status_code == 404 else str(error.detail)
+        return kind(detail, headers=headers)
+    phrase = HTTPStatus(error.status_code).phrase
+    problem = Problem(str(error.detail), code=phrase.lower().replace(" ", "_"), headers=headers)
+    problem.status, problem.title = error.status_code, phrase
+    return problem
+
+
+def _is_full(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, SQLAlchemyError) and "disk is full" in str(error)
+
+
+def pointer_of(place: str) -> str:
+    """A JSON pointer (RFC 6901) of an engine's place: /network/layers/2/units of network.layers[2].units."""
+    parts = re.findall(r"[^.\[\]]+", place)
+    return "/" + "/".join(_escape(part) for part in parts)
+
+
+def _escape(part: str) -> str:
+    return part.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,26 @@
+"""What all bodies have in common."""
+
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+ItemT = TypeVar("ItemT")
+
+
+class Body(BaseModel):
+    """An answer: read from the attributes of what the domain gives."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Request(BaseModel):
+    """A request: unknown fields are refused, and numbers are finite."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class PageBody(BaseModel, Generic[ItemT]):
+    """Some items, and the cursor that goes on behind them: null at the end."""
+
+    items: list[ItemT]
+    next_cursor: str | None

@@ -1,0 +1,131 @@
+"""The server: the API in this process, and a supervisor of worker processes beside it in a thread."""
+
+import gc
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+
+from service import folder
+from service.app import create_app
+from service.domain import datasets
+from service.settings import Settings
+from service.store.database import Database, migrate
+from service.worker.rescue import requeue_orphans
+from service.worker.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class CannotServe(Exception):  # noqa: N818 - said to the user in one sentence
+    """The server can't start, and why."""
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's server; the first signal ends it in order, the second at once."""
+
+    def __init__(self, config: uvicorn.Config, supervisor: Supervisor, stopping: threading.Event) -> None:
+        super().__init__(config)
+        self.supervisor, self.stopping = supervisor, stopping
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.stopping.is_set():
+            self.supervisor.kill()
+            self.force_exit = True
+        self.stopping.set()  # open streams of events end by themselves
+        self.supervisor.stop()
+        super().handle_exit(sig, frame)
+
+
+def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:
+    """Serve until a signal ends it. `ready` is called with the address once requests are answered.
+
+    Raises CannotServe or FolderUnusable with a sentence for the user.
+    """
+    _refuse_open_door(settings)
+    with folder.locked(settings.data) as server_id:
+        database = Database(settings.database)
+        try:
+            _prepare(settings, database, server_id)
+            _run(settings, database, server_id, ready)
+        finally:
+            database.dispose()
+
+
+def _refuse_open_door(settings: Settings) -> None:
+    if settings.host not in LOOPBACK and settings.token is None and not settings.allow_any_host:
+        raise CannotServe(
+            f"{settings.host} can be reached from other machines: set CHAINRULE_TOKEN so that only who knows it may "
+            "use the server, or CHAINRULE_ALLOW_ANY_HOST=true if everyone may"
+        )
+
+
+def _prepare(settings: Settings, database: Database, server_id: str) -> None:
+    if database.is_sqlite:
+        log.info("SQLite %s", database.sqlite_version)
+        if not database.is_sqlite_safe:
+            log.warning(
+                "this SQLite, %s, can lose pages under several processes; install pysqlite3 or Python with SQLite "
+                "3.51.3 or later",
+                database.sqlite_version,
+            )
+    migrate(database)
+    datasets.clean_up(database, settings.data)
+    requeue_orphans(database, server_id)
+
+
+def _run(settings: Settings, database: Database, server_id: str, ready: Callable[[str], None] | None) -> None:
+    app = create_app(settings, database)
+    listener = _listen(settings)
+    address = "http://{}:{}".format(*listener.getsockname()[:2])
+    supervisor = Supervisor(settings, database, slots=settings.workers, server_id=server_id)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=settings.log_level == "debug",
+        timeout_graceful_shutdown=2,
+        server_header=False,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    server = _Server(config, supervisor, app.state.stopping)
+    app.state.on_started = lambda: _started(address, ready)
+    thread = threading.Thread(target=supervisor.run, name="supervisor")
+    thread.start()
+    try:
+        server.run(sockets=[listener])
+    finally:
+        app.state.stopping.set()
+        supervisor.stop()
+        thread.join()
+        listener.close()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """A listening socket, before anything else is started, so that a taken port is one clear sentence."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise CannotServe(
+            f"port {settings.port} on {settings.host} can't be used: {error.strerror}; choose another with --port"
+        ) from error
+    listener.set_inheritable(False)
+    return listener
+
+
+def _started(address: str, ready: Callable[[str], None] | None) -> None:
+    """Once everything is loaded: keep the garbage collector from looking through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    log.info("Chainrule answers at %s", address)
+    if ready is not None:
+        ready(address)

@@ -1,0 +1,1 @@
+"""Workers: a supervisor claims runs, and a fresh process trains each attempt."""

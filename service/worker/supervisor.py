@@ -1,0 +1,164 @@
+"""The supervisor: claims runs, starts a fresh process for each attempt, and looks after what becomes of them."""
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.ids import new_id
+from service.processes import context
+from service.settings import Settings
+from service.store import runs, workers
+from service.store.database import Database
+from service.store.runs import Claim
+from service.worker.loop import work
+from service.worker.rescue import settle
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.1
+SEEN_SECONDS = 2.0
+
+
+@dataclass
+class Child:
+    """A worker process and the run it holds. It ends when the other end of its lifeline is closed."""
+
+    claim: Claim
+    process: BaseProcess
+    lifeline: Connection
+
+
+class Supervisor:
+    """Keeps up to `slots` worker processes at work until it is told to stop."""
+
+    def __init__(self, settings: Settings, database: Database, *, slots: int, server_id: str | None) -> None:
+        self.settings, self.database, self.slots = settings, database, slots
+        self.server_id = server_id
+        self.worker_id = new_id("worker")
+        self.children: list[Child] = []
+        self._stopping = threading.Event()
+        self._killing = threading.Event()
+        self._next_seen = 0.0
+
+    def run(self) -> None:
+        """Claim and look after children until `stop`; then let them store their work, or kill those that do not."""
+        while not self._stopping.is_set() and not self._tried(self._register):
+            self._stopping.wait(1.0)
+        while not self._stopping.wait(POLL_SECONDS):
+            self._tried(self._turn)
+        self._wind_down()
+
+    def stop(self) -> None:
+        """Claim nothing more, and ask every child to store its work. Safe in a signal handler."""
+        self._stopping.set()
+
+    def kill(self) -> None:
+        """End every child now."""
+        self._stopping.set()
+        self._killing.set()
+
+    def _register(self) -> None:
+        with self.database.write() as session:
+            workers.register(
+                session,
+                worker_id=self.worker_id,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                server_id=self.server_id,
+            )
+
+    def _turn(self) -> None:
+        self._reap()
+        if time.monotonic() >= self._next_seen:
+            with self.database.write() as session:
+                workers.seen(session, self.worker_id)
+            self._next_seen = time.monotonic() + SEEN_SECONDS
+        while len(self.children) < self.slots and not self._stopping.is_set():
+            if not self._claim_one():
+                return
+
+    def _claim_one(self) -> bool:
+        with self.database.read() as session:
+            if not runs.has_claimable(session):
+                return False
+        with self.database.write() as session:
+            claim = runs.claim(session, self.worker_id, lease_seconds=self.settings.lease_seconds)
+        if claim is None:
+            return False
+        with self.database.read() as session:
+            run = runs.get(session, claim.run_id)
+        self._start(claim, memory_bytes=run.memory_bytes if run is not None else 0)
+        return True
+
+    def _start(self, claim: Claim, *, memory_bytes: int) -> None:
+        started = context()
+        receiver, lifeline = started.Pipe(duplex=False)
+        process = started.Process(
+            target=work,
+            args=(self.settings, claim.run_id, claim.attempt, memory_bytes, receiver),
+            name=f"worker of {claim.run_id}",
+        )
+        process.start()
+        receiver.close()
+        log.info("run %s: attempt %d in process %s", claim.run_id, claim.attempt, process.pid)
+        self.children.append(Child(claim, process, lifeline))
+
+    def _reap(self) -> None:
+        """Settle the runs of children that ended."""
+        for child in [child for child in self.children if child.process.exitcode is not None]:
+            settle(self.database, child.claim, child.process.exitcode or 0)
+            self._forget(child)
+
+    def _forget(self, child: Child) -> None:
+        child.lifeline.close()
+        child.process.join()
+        child.process.close()
+        self.children.remove(child)
+
+    def _wind_down(self) -> None:
+        deadline = time.monotonic() + self.settings.shutdown_seconds
+        for child in self.children:
+            _signal(child, signal.SIGTERM)
+        while self.children and time.monotonic() < deadline and not self._killing.is_set():
+            self._tried(self._reap)
+            time.sleep(0.02)
+        for child in list(self.children):
+            child.process.kill()
+            child.process.join()
+            self._tried(lambda claim=child.claim: self._give_back(claim))
+            self._forget(child)
+        self._tried(self._unregister)
+
+    def _give_back(self, claim: Claim) -> None:
+        reason = {"code": "worker_stopped", "detail": "its worker was ended before it could store its last steps"}
+        with self.database.write() as session:
+            runs.give_back(session, claim.run_id, claim.attempt, event="requeued", reason=reason)
+
+    def _unregister(self) -> None:
+        with self.database.write() as session:
+            workers.forget(session, self.worker_id)
+
+    def _tried(self, action: object) -> bool:
+        """Do something with the database; where it is locked or away, say so and go on."""
+        try:
+            action()  # type: ignore[operator]
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("the database could not be used, trying again: %s", error)
+            return False
+        return True
+
+
+def _signal(child: Child, number: int) -> None:
+    if child.process.pid is not None and child.process.exitcode is None:
+        try:
+            os.kill(child.process.pid, number)
+        except ProcessLookupError:
+            return
