@@ -36,6 +36,7 @@ class Relu(Layer):
     source = "Nair & Hinton 2010, Rectified linear units improve restricted Boltzmann machines"
     backward_reads = frozenset({"y"})
     works_in_place = True
+    has_kink = True
 
     def scratch(self) -> Shapes:
         return {"slope": self.input_shape}
@@ -57,6 +58,7 @@ class LeakyRelu(Layer):
     source = "Maas, Hannun & Ng 2013, Rectifier nonlinearities improve neural network acoustic models"
     backward_reads = frozenset({"y"})
     works_in_place = True
+    has_kink = True
 
     def __init__(self, input_shape: Shape, spec: LeakyReluSpec) -> None:
         super().__init__(input_shape, spec)

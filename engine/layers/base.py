@@ -44,6 +44,8 @@ class Layer:
     """Which of "x" and "y" the backward pass reads: they must still stand there when it runs."""
     works_in_place: ClassVar[bool] = False
     """Whether `y` may be the very array `x`, and `dx` the very array `dy`."""
+    has_kink: ClassVar[bool] = False
+    """Whether the derivative jumps where an input is 0."""
 
     def __init__(self, input_shape: Shape, spec: Any) -> None:
         self.input_shape = input_shape

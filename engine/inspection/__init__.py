@@ -1,0 +1,20 @@
+"""Inspection: every number of a forward and backward pass by name, and the independent witness of the gradients."""
+
+from engine.inspection.names import Orientation, quantity_names, shape_of, tensor_names
+from engine.inspection.nudge import Check, Nudge, check
+from engine.inspection.passes import Convention, Inspection, inspect
+from engine.inspection.reductions import REDUCTIONS
+
+__all__ = [
+    "REDUCTIONS",
+    "Check",
+    "Convention",
+    "Inspection",
+    "Nudge",
+    "Orientation",
+    "check",
+    "inspect",
+    "quantity_names",
+    "shape_of",
+    "tensor_names",
+]

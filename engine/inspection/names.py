@@ -1,0 +1,61 @@
+"""The names of tensors: Z.2 is one, Z is every layer's.
+
+`l` counts the layers that learn, from 1; A.0 is X. Layers without parameters are addressed by their place in the
+spec's list: layers.3.y and layers.3.dy.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from engine.errors import SpecError
+from engine.network import Network
+from engine.parameters import Shape
+
+Orientation = Literal["rows", "columns"]
+
+QUANTITIES = ("loss", "Z", "A", "dZ", "dA", "W", "b", "dW", "db")
+"""What can be asked for without a number; `loss` is in every answer."""
+
+
+def tensor_names(network: Network) -> tuple[str, ...]:
+    """Every name the network has: boundaries forward, boundaries backward, parameters, their gradients."""
+    boundaries = network.boundary_names
+    return (
+        *boundaries,
+        *(derivative_of(name) for name in boundaries),
+        *network.shapes,
+        *(derivative_of(name) for name in network.shapes),
+    )
+
+
+def derivative_of(name: str) -> str:
+    """dZ.2 of Z.2, layers.3.dy of layers.3.y."""
+    return f"{name[:-1]}dy" if name.endswith(".y") else f"d{name}"
+
+
+def quantity_names(network: Network, quantities: Sequence[str]) -> tuple[str, ...]:
+    """The tensors that quantities ask for, each once, in the order asked. Raises SpecError for an unknown one."""
+    known = tensor_names(network)
+    found: dict[str, None] = {}
+    for place, quantity in enumerate(quantities):
+        if quantity == "loss":
+            continue
+        names = [name for name in known if name == quantity or re.sub(r"\.\d+$", "", name) == quantity]
+        if not names:
+            raise SpecError(
+                f"quantities[{place}]",
+                f"there is no {quantity[:40]!r} in this network",
+                code="unknown_quantity",
+                allowed=(*QUANTITIES, *known)[:200],
+            )
+        found |= dict.fromkeys(names)
+    return tuple(found)
+
+
+def shape_of(network: Network, name: str, m: int) -> Shape:
+    """The shape of a named tensor for m examples, in rows."""
+    plain = name[1:] if name.startswith("d") else name.replace(".dy", ".y")
+    if plain in network.shapes:
+        return network.shapes[plain]
+    return (m, network.widths[network.boundary_names.index(plain)])
