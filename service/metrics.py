@@ -6,9 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REGISTRY = CollectorRegistry()
-REQUESTS = Counter(
-    "chainrule_requests", "Requests answered.", ["method", "route", "status"], registry=REGISTRY
-)
+REQUESTS = Counter("chainrule_requests", "Requests answered.", ["method", "route", "status"], registry=REGISTRY)
 SECONDS = Histogram(
     "chainrule_request_seconds",
     "Seconds from a request's arrival to the end of its answer.",

@@ -44,7 +44,11 @@ class Door:
                 code="host_not_allowed",
             )
         origin = headers.get("origin")
-        if origin is not None and scope["method"] not in SAFE_METHODS and urlsplit(origin).netloc != headers.get("host"):
+        if (
+            origin is not None
+            and scope["method"] not in SAFE_METHODS
+            and urlsplit(origin).netloc != headers.get("host")
+        ):
             raise Forbidden("Origin: a page of another site may not write here.", code="origin_not_allowed")
         if self.token is not None and scope["path"] not in OPEN_PATHS:
             kind, _, given = headers.get("authorization", "").partition(" ")

@@ -12,7 +12,7 @@ def full(array: Array) -> dict[str, Any]:
     """Every element; None in the place of one that is not finite, which `non_finite` counts."""
     finite = np.isfinite(array)
     missing = int(array.size - finite.sum())
-    values = array.tolist() if not missing else np.where(finite, array.astype(object), None).tolist()
+    values = array.tolist() if not missing else np.where(finite, array.astype(object), np.array(None, object)).tolist()
     return {"shape": list(array.shape), "values": values, "non_finite": missing}
 
 

@@ -1,0 +1,278 @@
+"""Inspections: which network, which batch, what to look at; the engine does the looking."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite, prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.data import Table
+from engine.errors import DataError
+from engine.inspection import REDUCTIONS, Check, check, inspect, quantity_names, shape_of
+from engine.network import Network
+from engine.parameters import Array
+from engine.spec import LayerSpec, LossName
+from engine.training import batch_rows, epoch_order
+from service.domain import datasets
+from service.domain.checkpoints import Moment
+from service.errors import Fault, TooLarge, Unprocessable
+from service.settings import Limits
+
+Answer = dict[str, Any]
+
+STATELESS_UNITS = "the loss and the gradients are in the units of X and Y as sent"
+NATS = "the loss is in nats"
+STANDARDISED = "the loss and the gradients are in units of the standardised target"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network with values, a batch for it, and what is to be said about them."""
+
+    network: Network
+    parameters: Array
+    X: Array
+    Y: Array
+    units: str
+    about: Answer = field(default_factory=dict)
+    """`run`, `checkpoint`, `epoch`, `row_numbers`."""
+    warnings: tuple[str, ...] = ()
+
+
+def look(subject: Subject, questions: Mapping[str, Any], limits: Limits) -> Answer:
+    """Inspect a subject. `questions`: quantities, convention, orientation, reduce, head."""
+    _check_size(subject, limits)
+    names = quantity_names(subject.network, questions["quantities"])
+    m = len(subject.X)
+    asked = sum(prod(shape_of(subject.network, name, m)) for name in names)
+    if questions["reduce"] == "full" and asked > limits.inspect_numbers:
+        raise TooLarge(
+            f"The answer would hold {asked} numbers, at most {limits.inspect_numbers} are allowed; ask for fewer "
+            "quantities or rows, or for reduce stats or norm.",
+            limit="inspect_numbers",
+            maximum=limits.inspect_numbers,
+        )
+    found = inspect(
+        subject.network,
+        subject.parameters,
+        subject.X,
+        subject.Y,
+        quantities=questions["quantities"],
+        convention=questions["convention"],
+        orientation=questions["orientation"],
+        head=questions["head"],
+    )
+    reduce = REDUCTIONS[questions["reduce"]]
+    return {
+        "loss": _finite(found.loss),
+        "example_losses": [_finite(loss) for loss in found.example_losses.tolist()],
+        "convention": questions["convention"],
+        "orientation": questions["orientation"],
+        "dtype": subject.parameters.dtype.name,
+        "head": found.head,
+        "units": subject.units,
+        **subject.about,
+        "warnings": list(subject.warnings),
+        "tensors": {name: reduce(array) for name, array in found.tensors.items()},
+    }
+
+
+def nudge(subject: Subject, questions: Mapping[str, Any], limits: Limits) -> Answer:
+    """Check a subject's gradients. `questions`: targets, samples, seed, convention, orientation."""
+    _check_size(subject, limits)
+    targets: Sequence[str] | None = questions["targets"]
+    count = len(targets) if targets is not None else questions["samples"] * (1 + len(subject.network.shapes))
+    if count > limits.check_nudges:
+        raise TooLarge(
+            f"{count} numbers to nudge are more than the {limits.check_nudges} allowed; name fewer or sample fewer.",
+            limit="check_nudges",
+            maximum=limits.check_nudges,
+        )
+    until = time.monotonic() + limits.check_seconds
+    found = check(
+        subject.network,
+        subject.parameters,
+        subject.X,
+        subject.Y,
+        targets=targets,
+        samples=questions["samples"],
+        seed=questions["seed"],
+        convention=questions["convention"],
+        orientation=questions["orientation"],
+        deadline=lambda: time.monotonic() > until,
+    )
+    return {
+        "loss": _finite(found.loss),
+        "convention": questions["convention"],
+        "orientation": questions["orientation"],
+        "dtype": "float64",
+        "units": subject.units,
+        **subject.about,
+        "warnings": [*subject.warnings, *_check_warnings(found, limits)],
+        "verdicts": found.verdicts,
+        "worst_relative_error": found.worst_relative_error,
+        "backpropagation_seconds": found.backpropagation_seconds,
+        "nudging_seconds": found.nudging_seconds,
+        "forward_passes": found.forward_passes,
+        "is_complete": found.is_complete,
+        "nudges": [
+            {
+                "address": each.address,
+                "analytic": _finite(each.analytic),
+                "numeric": _finite(each.numeric),
+                "error_bar": _finite(each.error_bar),
+                "relative_error": _finite(each.relative_error),
+                "verdict": each.verdict,
+                "flipped": list(each.flipped),
+            }
+            for each in found.nudges
+        ],
+    }
+
+
+def _check_warnings(found: Check, limits: Limits) -> list[str]:
+    if found.is_complete:
+        return []
+    return [f"stopped after {limits.check_seconds} seconds with {len(found.nudges)} numbers nudged"]
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and isfinite(value) else None
+
+
+def _check_size(subject: Subject, limits: Limits) -> None:
+    m = len(subject.X)
+    needed = 2 * m * sum(subject.network.widths) + 3 * subject.network.parameter_count
+    for name, limit, got, what in (
+        ("inspect_rows", limits.inspect_rows, m, "rows"),
+        ("inspect_workspace_numbers", limits.inspect_workspace_numbers, needed, "numbers at work"),
+    ):
+        if got > limit:
+            raise TooLarge(f"Expected at most {limit} {what}, got {got}.", limit=name, maximum=limit)
+
+
+# Stateless ---------------------------------------------------------------------------------------------------------
+
+
+def stateless(
+    layers: Sequence[LayerSpec],
+    loss: LossName,
+    parameters: Mapping[str, Any],
+    X: Any,
+    Y: Any,
+    *,
+    orientation: str,
+    limits: Limits,
+) -> Subject:
+    """The subject a request holds whole. With columns, examples are columns and W is (n_out, n_in)."""
+    transpose = orientation == "columns"
+    X, Y = _matrix("X", X, transpose), _matrix("Y", Y, transpose)
+    network = Network.build(layers, n_in=X.shape[1], loss=loss)
+    if network.parameter_count > limits.parameters:
+        raise TooLarge(
+            f"The network has {network.parameter_count} parameters, at most {limits.parameters} are allowed.",
+            limit="parameters",
+            maximum=limits.parameters,
+        )
+    if Y.shape != (len(X), network.n_out):
+        expected = (len(X), network.n_out)[:: -1 if transpose else 1]
+        found = Y.shape[:: -1 if transpose else 1]
+        raise DataError("Y", f"expected shape {list(expected)}, got {list(found)}", code="wrong_shape")
+    named = {
+        name: _turned(values) if transpose and name.startswith("W.") else values for name, values in parameters.items()
+    }
+    return Subject(network, network.flatten(named, dtype="float64"), X, Y, STATELESS_UNITS)
+
+
+def _matrix(name: str, values: Any, transpose: bool) -> Array:
+    try:
+        matrix = np.array(values, np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(name, "expected rows of numbers, all of one length", code="wrong_shape") from error
+    if matrix.ndim != 2 or not matrix.size:
+        raise DataError(name, f"expected a matrix with at least one number, got shape {list(matrix.shape)}")
+    return matrix.T if transpose else matrix
+
+
+def _turned(values: Any) -> Any:
+    """A matrix as its transpose; what is no matrix is left for the check of shapes."""
+    try:
+        return np.array(values, np.float64).T
+    except (TypeError, ValueError, OverflowError):
+        return values
+
+
+# Under a run -------------------------------------------------------------------------------------------------------
+
+
+def of_run(moment: Moment, data: Path, dataset_id: str, batch: Mapping[str, Any], *, dtype: str | None) -> Subject:
+    """A run's network at a moment with one of: `rows` sent, `dataset_rows` named, the batch of a `step`."""
+    given = [name for name in ("rows", "dataset_rows", "step") if batch.get(name) is not None]
+    if len(given) != 1:
+        raise Unprocessable(
+            "A batch: expected one of rows, dataset_rows or step.",
+            errors=[Fault("", "one_batch", f"expected exactly one, got {', '.join(given) or 'none'}", BATCHES)],
+        )
+    parameters = moment.parameters.astype(dtype or moment.parameters.dtype)
+    preprocessing, network = moment.preprocessing, moment.network
+    about: Answer = {"run": moment.run_id, "checkpoint": moment.checkpoint_id, "epoch": moment.epoch}
+    units = STANDARDISED if preprocessing.facts.task == "regression" else NATS
+    if batch.get("rows") is not None:
+        encoded = preprocessing.encode_rows(
+            batch["rows"], dtype=parameters.dtype, with_targets=True, n_out=network.n_out
+        )
+        if encoded.Y is None:
+            raise RuntimeError("expected targets")
+        return Subject(network, parameters, encoded.X, encoded.Y, units, about, encoded.warnings)
+    table = datasets.table_of(data, dataset_id)
+    numbers = _row_numbers(moment, table, batch)
+    X = preprocessing.encode_features(table, numbers, dtype=parameters.dtype)
+    Y = preprocessing.encode_targets(table, numbers, dtype=parameters.dtype, n_out=network.n_out)
+    warnings = ("dropout is off here, though it was on in that step",) if _draws(moment) and batch.get("step") else ()
+    return Subject(network, parameters, X, Y, units, {**about, "row_numbers": numbers.tolist()}, warnings)
+
+
+BATCHES = ("rows", "dataset_rows", "step")
+
+
+def _draws(moment: Moment) -> bool:
+    return any(layer.type == "dropout" for layer in moment.spec.network.layers)
+
+
+def _row_numbers(moment: Moment, table: Table, batch: Mapping[str, Any]) -> Array:
+    split = moment.preprocessing.split(table)
+    if batch.get("step") is not None:
+        return _rows_of_step(moment, split.train, batch["step"])
+    named = batch["dataset_rows"]
+    if (named["part"] is None) == (named["numbers"] is None):
+        raise Unprocessable(
+            "dataset_rows: expected either part or numbers.",
+            errors=[Fault("/dataset_rows", "one_of", "expected exactly one of them", ("part", "numbers"))],
+        )
+    if named["part"] is not None:
+        rows = split.part(named["part"])[: named["limit"]]
+        if not len(rows):
+            raise Unprocessable(f"dataset_rows.part: this run has no {named['part']} rows.", code="empty_part")
+        return rows
+    usable = np.concatenate([split.train, split.validation, split.test])
+    numbers = np.array(named["numbers"], np.int64)
+    missing = np.flatnonzero(~np.isin(numbers, usable))
+    if missing.size:
+        place = int(missing[0])
+        detail = f"expected a row with a target, numbered from 0 to {table.row_count - 1}, got {numbers[place]}"
+        raise Unprocessable(detail + ".", errors=[Fault(f"/dataset_rows/numbers/{place}", "no_such_row", detail)])
+    return numbers
+
+
+def _rows_of_step(moment: Moment, train: Array, step: Mapping[str, int]) -> Array:
+    training = moment.spec.training
+    order = epoch_order(len(train), seed=moment.spec.seed, epoch=step["epoch"] - 1)
+    rows = batch_rows(order, step=step["step"] - 1, batch_size=min(training.batch_size, len(train)))
+    if not len(rows) or step["epoch"] > training.epochs:
+        steps = -(-len(train) // min(training.batch_size, len(train)))
+        detail = f"expected an epoch from 1 to {training.epochs} and a step from 1 to {steps}"
+        raise Unprocessable(f"step: {detail}.", errors=[Fault("/step", "no_such_step", detail)])
+    return train[rows]

@@ -1,0 +1,93 @@
+"""Predictions: the hot path. A network is loaded once per checkpoint, which never changes, and kept while there is room."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from sqlalchemy.orm import load_only
+
+from service.domain import checkpoints
+from service.domain.checkpoints import Moment
+from service.errors import Fault, NotFound, TooLarge, Unprocessable
+from service.settings import Limits
+from service.store.database import Database
+from service.store.tables import RunRow
+
+KEPT_BYTES = 256 * 1024 * 1024
+FIELDS = ("rows", "checkpoint", "at")
+
+
+class Moments:
+    """The most recently used networks, up to a number of bytes."""
+
+    def __init__(self, room: int = KEPT_BYTES) -> None:
+        self.room = room
+        self._kept: OrderedDict[str, Moment] = OrderedDict()
+        self._lock = Lock()
+
+    def at(self, database: Database, run_id: str, at: str) -> Moment:
+        """A run's network at a moment. Asks the database each time which checkpoint that is."""
+        with database.read() as session:
+            run = session.get(RunRow, run_id, options=[load_only(RunRow.id, RunRow.status)])
+            if run is None:
+                raise NotFound(f"There is no run {run_id[:60]}.")
+            checkpoint = checkpoints.find(session, run, at)
+            with self._lock:
+                kept = self._kept.get(checkpoint.id)
+                if kept is not None:
+                    self._kept.move_to_end(checkpoint.id)
+                    return kept
+            moment = checkpoints.moment(session, run, f"checkpoint:{checkpoint.id}")
+        with self._lock:
+            self._kept[checkpoint.id] = moment
+            while len(self._kept) > 1 and sum(each.parameters.nbytes for each in self._kept.values()) > self.room:
+                self._kept.popitem(last=False)
+        return moment
+
+
+@dataclass(frozen=True)
+class Question:
+    """Rows to predict at a moment of a run."""
+
+    rows: list[Any]
+    at: str
+
+
+def question(content: Any, limits: Limits) -> Question:
+    """The request's body, checked by hand: a schema would cost more than the prediction."""
+    if not isinstance(content, dict):
+        raise Unprocessable(
+            "The body: expected an object with rows.", errors=[Fault("", "wrong_type", 'expected {"rows": [...]}')]
+        )
+    faults = [
+        Fault(f"/{name}"[:100], "extra_forbidden", "there is no such field", FIELDS)
+        for name in content
+        if name not in FIELDS
+    ]
+    rows = content.get("rows")
+    if not isinstance(rows, list) or not rows:
+        faults.append(Fault("/rows", "wrong_type", "expected a list with at least one row"))
+    moments = [content[name] for name in ("checkpoint", "at") if content.get(name) is not None]
+    if any(not isinstance(moment, str) for moment in moments) or len(set(map(str, moments))) > 1:
+        faults.append(Fault("/checkpoint", "wrong_type", "expected one text such as best, last or epoch:3"))
+    if faults:
+        raise Unprocessable(faults[0].pointer + ": " + faults[0].detail + ".", errors=faults)
+    if len(rows) > limits.predict_rows:
+        raise TooLarge(
+            f"{len(rows)} rows are more than the {limits.predict_rows} that one request may predict.",
+            limit="predict_rows",
+            maximum=limits.predict_rows,
+        )
+    return Question(rows, moments[0] if moments else "best")
+
+
+def answer(moment: Moment, rows: list[Any]) -> dict[str, Any]:
+    """Predictions for the rows, in words. Raises DataError for rows that do not fit."""
+    encoded = moment.preprocessing.encode_rows(rows, dtype=moment.parameters.dtype)
+    A = moment.network.predict(moment.parameters, encoded.X)
+    return {
+        "predictions": moment.preprocessing.decode(A),
+        "checkpoint": moment.checkpoint_id,
+        "warnings": list(encoded.warnings),
+    }

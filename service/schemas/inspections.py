@@ -1,0 +1,206 @@
+"""Inspections and nudge checks."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from engine.spec import Dtype, LayerSpec, LossName
+from service.schemas.base import Body, Request
+
+Matrix = Annotated[list[list[float]], Field(min_length=1)]
+Convention = Annotated[
+    Literal["per_example", "mean"],
+    Field(description="Whether dZ and dA are each example's own derivatives, or those of the mean loss, with 1/m."),
+]
+Orientation = Annotated[
+    Literal["rows", "columns"], Field(description="Whether examples are rows, or columns as in textbooks.")
+]
+At = Annotated[str, Field(max_length=80, description="best, last, epoch:3 or checkpoint:ckpt_…")]
+
+NETWORK_EXAMPLE = {
+    "network": {
+        "layers": [
+            {"type": "dense", "units": 2, "activation": "tanh"},
+            {"type": "dense", "units": 1, "activation": "sigmoid"},
+        ]
+    },
+    "loss": "binary_cross_entropy",
+    "parameters": {"W.1": [[0.1, -0.2], [0.4, 0.3]], "b.1": [0.0, 0.1], "W.2": [[0.7], [-0.5]], "b.2": [0.2]},
+    "X": [[1.0, 2.0], [-1.0, 0.5]],
+    "Y": [[1.0], [0.0]],
+}
+
+
+class Questions(Request):
+    """What to look at."""
+
+    quantities: Annotated[
+        list[Annotated[str, Field(max_length=60)]],
+        Field(min_length=1, max_length=1000, description="Tensors such as dW.1, or a bare dW for every layer's."),
+    ] = ["loss", "Z", "A", "dZ", "dA", "dW", "db"]
+    convention: Convention = "per_example"
+    orientation: Orientation = "rows"
+    reduce: Annotated[Literal["stats", "full", "norm"], Field(description="How much of each tensor.")] = "stats"
+    head: Annotated[
+        Literal["auto", "shortcut", "general"],
+        Field(description="Whether dZ[L] is A − Y or goes through dA[L]; auto is the shortcut where there is one."),
+    ] = "auto"
+
+
+class Targets(Request):
+    """Which numbers to nudge."""
+
+    targets: Annotated[
+        list[Annotated[str, Field(max_length=60)]] | None,
+        Field(max_length=100_000, description="Such as W.1[0,3], b.2[1], A.0[5,2]; null samples each tensor."),
+    ] = None
+    samples: Annotated[int, Field(ge=1, le=1000, description="Of each tensor, where no targets are given.")] = 4
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    convention: Convention = "per_example"
+    orientation: Orientation = "rows"
+
+
+class StatelessNetwork(Request):
+    """All layers in order; the last one is the head."""
+
+    layers: Annotated[list[LayerSpec], Field(min_length=1, max_length=256)]
+
+
+class Stateless(Request):
+    """A network, its parameters and a batch, all in the request."""
+
+    network: StatelessNetwork
+    loss: LossName
+    parameters: Annotated[dict[str, list[Any]], Field(description="W.1, b.1, …; W is (n_in, n_out) in rows.")]
+    X: Matrix
+    Y: Matrix
+
+
+class StatelessInspect(Stateless, Questions):
+    """A network, its parameters, a batch, and what to look at."""
+
+    model_config = {
+        "json_schema_extra": {"examples": [{**NETWORK_EXAMPLE, "quantities": ["dZ", "dW", "db"], "reduce": "full"}]}
+    }
+
+
+class StatelessCheck(Stateless, Targets):
+    """A network, its parameters, a batch, and which numbers to nudge."""
+
+    model_config = {"json_schema_extra": {"examples": [{**NETWORK_EXAMPLE, "targets": ["W.1[0,1]", "b.2[0]"]}]}}
+
+
+class DatasetRows(Request):
+    """Rows of the run's dataset: the first of a part, or by number."""
+
+    part: Literal["train", "validation", "test"] | None = None
+    limit: Annotated[int, Field(ge=1, le=1_000_000)] = 32
+    numbers: Annotated[list[Annotated[int, Field(ge=0)]] | None, Field(min_length=1, max_length=1_000_000)] = None
+
+
+class Step(Request):
+    """The batch of a step of the training."""
+
+    epoch: Annotated[int, Field(ge=1, description="Counted from 1.")]
+    step: Annotated[int, Field(ge=1, description="Counted from 1 within the epoch.")]
+
+
+class RunBatch(Request):
+    """One of three: rows with their target columns, rows of the dataset, or the batch of a step."""
+
+    at: At | None = None
+    checkpoint: Annotated[str | None, Field(max_length=80, description="Another word for `at`.")] = None
+    rows: Annotated[list[dict[str, Any] | list[Any]] | None, Field(min_length=1)] = None
+    dataset_rows: DatasetRows | None = None
+    step: Step | None = None
+
+
+class RunInspect(RunBatch, Questions):
+    """A batch of a run, and what to look at."""
+
+    model_config = {
+        "json_schema_extra": {
+            "examples": [
+                {
+                    "at": "best",
+                    "dataset_rows": {"part": "validation", "limit": 8},
+                    "quantities": ["dW"],
+                    "reduce": "norm",
+                }
+            ]
+        }
+    }
+
+    dtype: Annotated[Dtype | None, Field(description="Null: the run's own.")] = None
+
+
+class RunCheck(RunBatch, Targets):
+    """A batch of a run, and which numbers to nudge."""
+
+    model_config = {"json_schema_extra": {"examples": [{"dataset_rows": {"part": "train", "limit": 8}, "samples": 2}]}}
+
+
+class InspectedTensor(Body):
+    """A tensor's shape, and as much of it as was asked for."""
+
+    model_config = {"extra": "allow"}
+
+    shape: list[int]
+    non_finite: int
+    """Elements that are not finite: null in `values`."""
+
+
+class InspectionBody(Body):
+    """What one forward and one backward pass showed, with dropout off."""
+
+    loss: float | None
+    example_losses: list[float | None]
+    convention: Literal["per_example", "mean"]
+    orientation: Literal["rows", "columns"]
+    dtype: Dtype
+    head: Literal["shortcut", "general"]
+    units: str
+    """What the loss and the gradients are measured in."""
+    run: str | None = None
+    checkpoint: str | None = None
+    epoch: int | None = None
+    row_numbers: list[int] | None = None
+    """Which rows of the dataset these are."""
+    warnings: list[str]
+    tensors: dict[str, InspectedTensor]
+
+
+class NudgeBody(Body):
+    """One number's derivative, by backpropagation and by nudging."""
+
+    address: str
+    analytic: float | None
+    numeric: float | None
+    error_bar: float | None
+    relative_error: float | None
+    verdict: Literal["ok", "kink", "below_noise", "mismatch"]
+    flipped: list[str]
+
+
+class CheckBody(Body):
+    """A nudge check: the numbers, and how long both ways took."""
+
+    loss: float | None
+    convention: Literal["per_example", "mean"]
+    orientation: Literal["rows", "columns"]
+    dtype: Literal["float64"]
+    units: str
+    run: str | None = None
+    checkpoint: str | None = None
+    epoch: int | None = None
+    row_numbers: list[int] | None = None
+    warnings: list[str]
+    verdicts: dict[str, int]
+    worst_relative_error: float | None
+    backpropagation_seconds: float
+    """For the gradient by every number at once."""
+    nudging_seconds: float
+    """For the numbers listed."""
+    forward_passes: int
+    is_complete: bool
+    nudges: list[NudgeBody]

@@ -1,0 +1,38 @@
+"""Predictions. The bodies are written down here for the documentation; the hot route reads and writes raw JSON."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from service.schemas.base import Body, Request
+
+
+class PredictRequest(Request):
+    """Rows to predict, each an object by column name or an array in the order of the run's features."""
+
+    model_config = {
+        "json_schema_extra": {
+            "examples": [{"rows": [{"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}]}]
+        }
+    }
+
+    rows: Annotated[list[dict[str, Any] | list[Any]], Field(min_length=1)]
+    checkpoint: Annotated[str | None, Field(description="best (default), last, epoch:3 or checkpoint:ckpt_…")] = None
+    at: Annotated[str | None, Field(description="Another word for `checkpoint`.")] = None
+
+
+class PredictionBody(Body):
+    """Of a classification `label` and `probabilities`, of a regression `value`, of several targets `targets`."""
+
+    label: str | None = None
+    probabilities: dict[str, float] | None = None
+    value: float | None = None
+    targets: dict[str, Any] | None = None
+
+
+class PredictionsBody(Body):
+    """One prediction for each row, in order."""
+
+    predictions: list[PredictionBody]
+    checkpoint: str
+    warnings: list[str]
