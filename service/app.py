@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 
 from engine import __version__
 from service import problems
+from service.domain.predictions import Moments
 from service.metrics import Measure
 from service.routes import (
     checkpoints,
@@ -62,6 +63,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     app.state.settings, app.state.database = settings, database
     app.state.stopping = threading.Event()
     app.state.on_started = lambda: None
+    app.state.moments = Moments()
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)

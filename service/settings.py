@@ -35,6 +35,7 @@ class Limits(BaseSettings):
     predict_rows: Positive = 100_000
     inspect_rows: Positive = 4_096
     inspect_numbers: Positive = 2_000_000
+    inspect_workspace_numbers: Positive = 50_000_000
     check_nudges: Positive = 2_000
     check_seconds: Positive = 20
     page_items: Positive = 500
@@ -58,6 +59,7 @@ class Settings(BaseSettings):
     lease_seconds: Annotated[float, Field(gt=0)] = 15.0
     checkpoint_seconds: Annotated[float, Field(gt=0)] = 10.0
     shutdown_seconds: Annotated[float, Field(gt=0)] = 8.0
+    read_seconds: Annotated[float, Field(gt=0, description="How long a body may stand still.")] = 30.0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_json: bool = False
 

@@ -181,10 +181,9 @@ def stateless(
         expected = (len(X), network.n_out)[:: -1 if transpose else 1]
         found = Y.shape[:: -1 if transpose else 1]
         raise DataError("Y", f"expected shape {list(expected)}, got {list(found)}", code="wrong_shape")
-    named = {
-        name: _turned(values) if transpose and name.startswith("W.") else values for name, values in parameters.items()
-    }
-    return Subject(network, network.flatten(named, dtype="float64"), X, Y, STATELESS_UNITS)
+    if transpose:
+        parameters = {name: _turned(values) if name.startswith("W.") else values for name, values in parameters.items()}
+    return Subject(network, network.flatten(parameters, dtype="float64"), X, Y, STATELESS_UNITS)
 
 
 def _matrix(name: str, values: Any, transpose: bool) -> Array:

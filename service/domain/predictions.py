@@ -1,4 +1,4 @@
-"""Predictions: the hot path. A network is loaded once per checkpoint, which never changes, and kept while there is room."""
+"""Predictions: the hot path. A checkpoint never changes, so its network is loaded once and kept while there is room."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ def question(content: Any, limits: Limits) -> Question:
         for name in content
         if name not in FIELDS
     ]
-    rows = content.get("rows")
+    rows: Any = content.get("rows")
     if not isinstance(rows, list) or not rows:
         faults.append(Fault("/rows", "wrong_type", "expected a list with at least one row"))
     moments = [content[name] for name in ("checkpoint", "at") if content.get(name) is not None]

@@ -1,7 +1,7 @@
 """Runs: accepting, showing and steering them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from engine import checkpoints as formats
 from engine.data import Preprocessing
 from engine.network import Network
 from engine.spec import RunSpec, resolve
+from engine.training import Best
 from service.domain import checkpoints, datasets
 from service.domain.training import Plan, plan, plan_of
 from service.errors import Conflict, Fault, NotFound, TooManyRuns, Unprocessable
@@ -22,6 +23,7 @@ from service.settings import Limits
 from service.store import checkpoints as stored
 from service.store import epochs, events
 from service.store import runs as store
+from service.store.database import Database
 from service.store.pages import BadCursor, Page
 from service.store.tables import CheckpointRow, DatasetRow, RunRow
 
@@ -89,25 +91,20 @@ class RunDetail:
 # Accepting ---------------------------------------------------------------------------------------------------------
 
 
-def validate(session: Session, data: Path, dataset_id: str, spec: RunSpec, limits: Limits) -> Plan:
-    """What the run would be, without accepting it."""
-    dataset = datasets.get(session, dataset_id)
-    return plan(spec, datasets.table_of(data, dataset.id), limits)
+def validate(database: Database, data: Path, dataset_id: str, spec: RunSpec, limits: Limits) -> tuple[DatasetRow, Plan]:
+    """What the run would be, without accepting it. Fitting may take its time, so no transaction is held open."""
+    with database.read() as session:
+        dataset = datasets.get(session, dataset_id)
+    return dataset, plan(spec, datasets.table_of(data, dataset.id), limits)
 
 
-def create(
-    session: Session,
-    data: Path,
-    dataset_id: str,
-    spec: RunSpec,
-    sent: Mapping[str, Any],
-    labels: Labels,
-    limits: Limits,
+def accept(
+    session: Session, dataset: DatasetRow, what: Plan, sent: Mapping[str, Any], labels: Labels, limits: Limits
 ) -> RunDetail:
-    """Accept a run into the queue. `sent` is the spec as the client wrote it."""
-    _refuse_full_queue(session, limits)
-    dataset = datasets.get(session, dataset_id)
-    row = _row(dataset, plan(spec, datasets.table_of(data, dataset.id), limits), sent, labels)
+    """Put a planned run into the queue. `sent` is the spec as the client wrote it."""
+    refuse_full_queue(session, limits)
+    datasets.get(session, dataset.id)
+    row = _row(dataset, what, sent, labels)
     store.add(session, row, labels.tags)
     _log_acceptance(session, row)
     return get(session, row.id)
@@ -147,7 +144,8 @@ def _log_acceptance(session: Session, row: RunRow) -> None:
     events.append(session, row.id, "queued")
 
 
-def _refuse_full_queue(session: Session, limits: Limits) -> None:
+def refuse_full_queue(session: Session, limits: Limits) -> None:
+    """TooManyRuns where no more may wait."""
     waiting = store.counts(session)["queued"]
     if waiting >= limits.queued_runs:
         raise TooManyRuns(
@@ -297,43 +295,86 @@ def delete(session: Session, run_id: str) -> None:
 # Forking -----------------------------------------------------------------------------------------------------------
 
 
-def fork(
-    session: Session, data: Path, run_id: str, *, at: str, overrides: Mapping[str, Any], labels: Labels, limits: Limits
-) -> RunDetail:
-    """A new run that goes on from a checkpoint of another; without overrides it ends with the same bits.
+@dataclass(frozen=True)
+class Fork:
+    """A run that goes on from a checkpoint of another, ready to be accepted."""
 
-    The checkpoint's bytes are copied, so that the parent may be deleted.
-    """
-    _refuse_full_queue(session, limits)
-    parent = row_of(session, run_id)
-    checkpoint = checkpoints.find(session, parent, at)
+    parent: RunRow
+    checkpoint: CheckpointRow
+    copies: list[tuple[CheckpointRow, bytes]]
+    """The checkpoint, and before it the best one up to there if it is still stored."""
+    best: Best | None
+    dataset: DatasetRow
+    plan: Plan
+    overrides: Mapping[str, Any]
+
+
+def plan_fork(
+    database: Database, data: Path, run_id: str, *, at: str, overrides: Mapping[str, Any], limits: Limits
+) -> Fork:
+    """What the fork would be; without overrides it ends with the same bits as its parent."""
+    with database.read() as session:
+        parent = row_of(session, run_id)
+        dataset = datasets.get(session, parent.dataset_id)
+        checkpoint = checkpoints.find(session, parent, at)
+        stored_rows = stored.of_run(session, parent.id)
+        content = stored.content(session, checkpoint)
     preprocessing = Preprocessing.from_json(parent.preprocessing)
     resolved = _overridden(parent, preprocessing, overrides)
     if resolved.training.epochs < checkpoint.epoch:
+        expected = f"expected at least the {checkpoint.epoch} epochs done at the checkpoint"
         raise Unprocessable(
             "The fork would end before its checkpoint.",
-            errors=[
-                Fault(
-                    "/training/epochs",
-                    "too_few",
-                    f"expected at least the {checkpoint.epoch} epochs done at the checkpoint, "
-                    f"got {resolved.training.epochs}",
-                )
-            ],
+            errors=[Fault("/training/epochs", "too_few", f"{expected}, got {resolved.training.epochs}")],
         )
     network = Network.of(resolved, n_in=preprocessing.n_in)
     split = preprocessing.split(datasets.table_of(data, parent.dataset_id))
-    dataset = datasets.get(session, parent.dataset_id)
-    sent = {**parent.spec, **overrides}
-    named = Labels(labels.name or f"{parent.name} (fork)"[:200], labels.notes, labels.tags, labels.priority)
-    row = _row(dataset, plan_of(resolved, preprocessing, network, split, limits), sent, named)
-    row.parent_id, row.parent_checkpoint_id = parent.id, checkpoint.id
-    row.epoch, row.step = checkpoint.epoch, checkpoint.step
+    best = formats.load(content, network).best
+    copies = [(checkpoint, content)]
+    earlier = [row for row in stored_rows if best is not None and row.epoch == best.epoch and row.step == 0]
+    if earlier and earlier[0].id != checkpoint.id:
+        with database.read() as session:
+            copies.insert(0, (earlier[0], stored.content(session, earlier[0])))
+    return Fork(
+        parent, checkpoint, copies, best, dataset, plan_of(resolved, preprocessing, network, split, limits), overrides
+    )
+
+
+def accept_fork(session: Session, fork: Fork, labels: Labels, limits: Limits) -> RunDetail:
+    """Put a fork into the queue. Bytes and losses are copied, so that the parent may be deleted."""
+    refuse_full_queue(session, limits)
+    parent = row_of(session, fork.parent.id)
+    named = replace(labels, name=labels.name or f"{parent.name} (fork)"[:200])
+    row = _row(fork.dataset, fork.plan, {**parent.spec, **fork.overrides}, named)
+    row.parent_id, row.parent_checkpoint_id = parent.id, fork.checkpoint.id
+    row.epoch, row.step = fork.checkpoint.epoch, fork.checkpoint.step
     store.add(session, row, labels.tags)
-    _copy_history(session, parent, checkpoint, row, network)
+    for original, content in fork.copies:
+        _copy_checkpoint(session, fork, original, content, row)
+    epochs.copy(session, parent.id, row.id, up_to=fork.checkpoint.epoch)
     _log_acceptance(session, row)
-    events.append(session, parent.id, "forked", {"run": row.id, "checkpoint": checkpoint.id})
+    events.append(session, parent.id, "forked", {"run": row.id, "checkpoint": fork.checkpoint.id})
     return get(session, row.id)
+
+
+def _copy_checkpoint(session: Session, fork: Fork, original: CheckpointRow, content: bytes, row: RunRow) -> None:
+    best = fork.best
+    twin = CheckpointRow(
+        id=new_id("ckpt"),
+        run_id=row.id,
+        epoch=original.epoch,
+        step=original.step,
+        is_best=best is not None and original.epoch == best.epoch and original.step == 0,
+        is_periodic=False,
+        values=original.values,
+        parameters_digest=original.parameters_digest,
+        fingerprint=original.fingerprint,
+        created_at=datetime.now(UTC),
+    )
+    stored.add(session, twin, content)
+    if twin.is_best and best is not None:
+        row.best = {"epoch": best.epoch, "metric": best.metric, "value": best.value, "checkpoint": twin.id}
+        session.flush()
 
 
 def _overridden(parent: RunRow, preprocessing: Preprocessing, overrides: Mapping[str, Any]) -> RunSpec:
@@ -360,37 +401,3 @@ def _overridden(parent: RunRow, preprocessing: Preprocessing, overrides: Mapping
         ) from error
     had_validation = any(name.startswith("validation.") for name in (parent.last or {}).get("values", {}))
     return resolve(spec, preprocessing.facts, features=spec.features or (), has_validation=had_validation)
-
-
-def _copy_history(session: Session, parent: RunRow, checkpoint: CheckpointRow, row: RunRow, network: Network) -> None:
-    """Give the fork its checkpoint, the best one so far if that is still there, and the losses up to it."""
-    content = stored.content(session, checkpoint)
-    state = formats.load(content, network)
-    copies = [checkpoint]
-    if state.best is not None and (state.best.epoch != checkpoint.epoch or checkpoint.step):
-        best = [c for c in stored.of_run(session, parent.id) if c.epoch == state.best.epoch and c.step == 0]
-        copies = [*best[:1], checkpoint]
-    for original in copies:
-        is_best = state.best is not None and original.epoch == state.best.epoch and original.step == 0
-        twin = CheckpointRow(
-            id=new_id("ckpt"),
-            run_id=row.id,
-            epoch=original.epoch,
-            step=original.step,
-            is_best=is_best,
-            is_periodic=False,
-            values=original.values,
-            parameters_digest=original.parameters_digest,
-            fingerprint=original.fingerprint,
-            created_at=datetime.now(UTC),
-        )
-        stored.add(session, twin, stored.content(session, original))
-        if is_best and state.best is not None:
-            row.best = {
-                "epoch": state.best.epoch,
-                "metric": state.best.metric,
-                "value": state.best.value,
-                "checkpoint": twin.id,
-            }
-    epochs.copy(session, parent.id, row.id, up_to=checkpoint.epoch)
-    session.flush()

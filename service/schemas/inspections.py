@@ -17,7 +17,7 @@ Orientation = Annotated[
 ]
 At = Annotated[str, Field(max_length=80, description="best, last, epoch:3 or checkpoint:ckpt_…")]
 
-NETWORK_EXAMPLE = {
+NETWORK_EXAMPLE: dict[str, Any] = {
     "network": {
         "layers": [
             {"type": "dense", "units": 2, "activation": "tanh"},

@@ -17,7 +17,7 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 Tags = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=50)]
 Priority = Annotated[int, Field(ge=-1_000_000, le=1_000_000, description="Higher ones are trained first.")]
 
-EXAMPLE = {
+EXAMPLE: dict[str, Any] = {
     "name": "iris-1",
     "dataset": "ds_0193d2f4c1a09f86d081884c7d65",
     "target": "species",

@@ -68,6 +68,11 @@ def get(session: Session, run_id: str) -> RunRow | None:
     return session.get(RunRow, run_id, populate_existing=True)
 
 
+def status_of(session: Session, run_id: str) -> str | None:
+    """The run's status, None if it is gone."""
+    return session.scalar(select(RunRow.status).where(RunRow.id == run_id))
+
+
 def listed(
     session: Session,
     *,

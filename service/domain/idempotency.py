@@ -1,0 +1,33 @@
+"""Idempotency: a request with a key is answered once, and the same answer is given again."""
+
+from sqlalchemy.orm import Session
+from starlette.responses import Response
+
+from service.errors import Unprocessable
+from service.store import idempotency as store
+
+
+def replay(session: Session, key: str, route: str, body_sha256: str) -> Response | None:
+    """The answer once given under the key, or None. Unprocessable if it was given to another body."""
+    known = store.find(session, key, route)
+    if known is None:
+        return None
+    if known.body_sha256 != body_sha256:
+        raise Unprocessable(
+            "Idempotency-Key: this key was used with another body; choose a new one.", code="idempotency_key_reused"
+        )
+    headers = {**(known.headers or {}), "Idempotency-Replayed": "true"}
+    return Response(known.body, known.status or 200, headers, "application/json")
+
+
+def record(session: Session, key: str, route: str, body_sha256: str, answer: Response) -> None:
+    """Keep an answer, in the transaction that made it true."""
+    store.record(
+        session,
+        key,
+        route,
+        body_sha256=body_sha256,
+        status=answer.status_code,
+        headers={"Location": answer.headers["location"]},
+        body=bytes(answer.body),
+    )

@@ -1,0 +1,183 @@
+"""Upload, list, look into and delete datasets."""
+
+import asyncio
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from service.dependencies import Cursor, DatabaseDep, DatasetId, Limit, LimitsDep, ReadSession, SettingsDep
+from service.domain import datasets
+from service.domain.ingestion import INGESTERS, Parsed, parse
+from service.errors import BadRequest, UnsupportedMediaType
+from service.ids import new_id
+from service.problems import errors_of
+from service.schemas.base import PageBody
+from service.schemas.datasets import DatasetBody, DatasetDetail, PreviewBody, ProfileBody, RowsBody
+from service.store import datasets as store
+
+router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
+
+BLOCK_BYTES = 1024 * 1024
+UPLOAD = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "text/csv": {"schema": {"type": "string"}, "example": "x,y\n1,a\n2,b\n3,a\n"},
+            "application/json": {
+                "schema": {"type": "object"},
+                "example": {"columns": {"x": [1, 2, 3], "y": ["a", "b", "a"]}},
+            },
+        },
+    }
+}
+
+
+def _media_type(request: Request) -> str:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in INGESTERS:
+        raise UnsupportedMediaType(
+            f"Content-Type: expected {' or '.join(INGESTERS)}, got {kind[:60] or 'none'}.", allowed=list(INGESTERS)
+        )
+    return kind
+
+
+MediaType = Annotated[str, Depends(_media_type)]
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses={
+        200: {"model": DatasetBody, "description": "The same bytes are known already; this is their dataset"},
+        **errors_of(400, 413, 415, 422, 507),
+    },
+    openapi_extra=UPLOAD,
+)
+async def create_dataset(
+    request: Request,
+    response: Response,
+    media_type: MediaType,
+    settings: SettingsDep,
+    database: DatabaseDep,
+    name: Annotated[str, Query(min_length=1, max_length=200, description="What to call it.")] = "dataset",
+) -> DatasetBody:
+    """Upload a table: CSV with a header line, or JSON as columns or rows. It is streamed to the disk and hashed.
+
+    The types of its columns are read off the whole of each. The same bytes sent again give the dataset they made.
+    """
+    parsed = await _received(request, media_type, settings.data, settings.limits)
+    row, is_new = await run_in_threadpool(
+        datasets.add, database, settings.data, parsed[0], name=name, media_type=media_type
+    )
+    response.status_code = 201 if is_new else 200
+    response.headers["Location"] = f"/v1/datasets/{row.id}"
+    return DatasetBody.model_validate(row)
+
+
+@router.post("/preview", responses=errors_of(400, 413, 415, 422, 507), openapi_extra=UPLOAD)
+async def preview_dataset(request: Request, media_type: MediaType, settings: SettingsDep) -> PreviewBody:
+    """What a file holds: the types of its columns, its first rows, warnings. Nothing is stored."""
+    parsed, first_rows = await _received(request, media_type, settings.data, settings.limits)
+    parsed.path.unlink(missing_ok=True)
+    return PreviewBody(
+        rows=parsed.rows,
+        columns=parsed.columns,
+        first_rows=first_rows,
+        warnings=list(parsed.warnings),
+    )
+
+
+async def _received(
+    request: Request, media_type: str, data: Path, limits: LimitsDep
+) -> tuple[Parsed, list[dict[str, object]]]:
+    """Stream the body to a file block by block, then let a process of its own parse it."""
+    source = data / datasets.UPLOADS / new_id("upload")
+    target = source.with_suffix(".arrow")
+    try:
+        file = await run_in_threadpool(source.open, "xb")
+        try:
+            digest, size = await _stream(request, file)
+        finally:
+            await run_in_threadpool(file.close)
+        found = await run_in_threadpool(parse, source, target, media_type=media_type, limits=limits)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    finally:
+        source.unlink(missing_ok=True)
+    first_rows = found.pop("first_rows")
+    return Parsed(path=target, sha256=digest, received_bytes=size, **found), first_rows
+
+
+async def _stream(request: Request, file: BinaryIO) -> tuple[str, int]:
+    """Write the body to a file; gives its SHA-256 and size."""
+    digest, size, block = sha256(), 0, bytearray()
+    seconds = request.app.state.settings.read_seconds
+    stream = request.stream().__aiter__()
+    while True:
+        try:
+            chunk = await asyncio.wait_for(anext(stream, None), seconds)
+        except TimeoutError as error:
+            raise BadRequest(f"The body stood still for {seconds:g} seconds.", code="read_timeout") from error
+        if chunk is not None:
+            block += chunk
+        if block and (chunk is None or len(block) >= BLOCK_BYTES):
+            content = bytes(block)
+            await run_in_threadpool(file.write, content)
+            digest.update(content)
+            size += len(content)
+            block.clear()
+        if chunk is None:
+            return digest.hexdigest(), size
+
+
+@router.get("", responses=errors_of(422))
+def list_datasets(session: ReadSession, limit: Limit = 50, cursor: Cursor = None) -> PageBody[DatasetBody]:
+    """Datasets, newest first."""
+    page = datasets.listed(session, limit=limit, cursor=cursor)
+    return PageBody(items=[DatasetBody.model_validate(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/{dataset_id}", responses=errors_of(404, 422))
+def get_dataset(dataset_id: DatasetId, session: ReadSession) -> DatasetDetail:
+    """One dataset: its columns, and how many runs use it."""
+    row = datasets.get(session, dataset_id)
+    body = DatasetBody.model_validate(row)
+    return DatasetDetail(**body.model_dump(), run_count=store.run_count(session, dataset_id))
+
+
+@router.get("/{dataset_id}/profile", responses=errors_of(404, 422))
+def profile_dataset(dataset_id: DatasetId, session: ReadSession) -> ProfileBody:
+    """For each column what is missing, how many values differ, quantiles or the most frequent values."""
+    row = datasets.get(session, dataset_id)
+    return ProfileBody(dataset=row.id, rows=row.rows, columns=row.profile["columns"])
+
+
+@router.get("/{dataset_id}/rows", responses=errors_of(404, 422))
+def list_rows(
+    dataset_id: DatasetId,
+    session: ReadSession,
+    settings: SettingsDep,
+    offset: Annotated[int, Query(ge=0, le=10**12)] = 0,
+    limit: Limit = 50,
+) -> RowsBody:
+    """Rows as they were read, in the file's order."""
+    row = datasets.get(session, dataset_id)
+    items = datasets.rows_of(settings.data, row, offset=offset, limit=limit)
+    return RowsBody(items=items, offset=offset, total=row.rows)
+
+
+@router.delete("/{dataset_id}", status_code=204, responses=errors_of(404, 409, 422))
+def delete_dataset(
+    dataset_id: DatasetId,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    force: Annotated[bool, Query(description="Delete the finished runs that use it as well.")] = False,
+) -> None:
+    """Delete a dataset. While runs use it, 409 names them."""
+    with database.write() as session:
+        datasets.delete(session, dataset_id, force=force)
+    datasets.remove_file(settings.data, dataset_id)

@@ -1,0 +1,33 @@
+"""Whether the process lives, and whether it can do its work."""
+
+from fastapi import APIRouter
+
+from engine import __version__
+from service.dependencies import DatabaseDep, WriteSession
+from service.errors import Unavailable
+from service.problems import errors_of
+from service.schemas.health import LiveBody, ReadyBody, WorkerBody
+from service.store import workers
+
+router = APIRouter(prefix="/v1/health", tags=["about"])
+
+FRESH_SECONDS = 10.0
+
+
+@router.get("/live", responses=errors_of())
+def get_live() -> LiveBody:
+    """The process answers."""
+    return LiveBody(status="ok", version=__version__)
+
+
+@router.get("/ready", responses=errors_of())
+def get_ready(session: WriteSession, database: DatabaseDep) -> ReadyBody:
+    """The database takes writes, and a worker was seen within ten seconds; otherwise 503."""
+    found = workers.fresh(session, within_seconds=FRESH_SECONDS)
+    if not found:
+        raise Unavailable("No worker was seen within 10 seconds: runs are accepted, but wait.", code="no_worker")
+    return ReadyBody(
+        status="ready",
+        database=f"SQLite {database.sqlite_version}" if database.is_sqlite else database.url.get_backend_name(),
+        workers=[WorkerBody.model_validate(worker) for worker in found],
+    )

@@ -1,0 +1,157 @@
+"""Start, list, look at and steer runs."""
+
+from hashlib import sha256
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from sqlalchemy.exc import IntegrityError
+
+from service.dependencies import Cursor, DatabaseDep, Limit, LimitsDep, ReadSession, RunId, SettingsDep, WriteSession
+from service.domain import idempotency, runs
+from service.domain.runs import Labels
+from service.errors import Conflict
+from service.problems import errors_of
+from service.schemas.base import PageBody
+from service.schemas.runs import PlanBody, RunBody, RunCreate, RunFork, RunUpdate, Status
+from service.store.runs import ORDERS
+
+router = APIRouter(prefix="/v1/runs", tags=["runs"])
+
+Key = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", min_length=1, max_length=255, description="The same key gives the same answer."),
+]
+
+
+async def _body_digest(request: Request) -> str:
+    return sha256(await request.body()).hexdigest()
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=RunBody,
+    responses=errors_of(400, 404, 409, 413, 422, 429, 507),
+)
+def create_run(
+    body: RunCreate,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    digest: Annotated[str, Depends(_body_digest)],
+    key: Key = None,
+) -> Response:
+    """Start a training. Only `dataset` and `target` are required; `resolved` shows every default filled in."""
+    route = "POST /v1/runs"
+    if key is not None:
+        with database.read() as session:
+            known = idempotency.replay(session, key, route, digest)
+        if known is not None:
+            return known
+    dataset, plan = runs.validate(database, settings.data, body.dataset, body.spec(), settings.limits)
+    labels = Labels(body.name, body.notes, tuple(body.tags), body.priority)
+    try:
+        with database.write() as session:
+            if key is not None and (known := idempotency.replay(session, key, route, digest)) is not None:
+                return known
+            detail = runs.accept(session, dataset, plan, body.sent(), labels, settings.limits)
+            answer = Response(
+                RunBody.of(detail).model_dump_json(),
+                201,
+                {"Location": f"/v1/runs/{detail.row.id}"},
+                "application/json",
+            )
+            if key is not None:
+                idempotency.record(session, key, route, digest, answer)
+    except IntegrityError as error:
+        if key is None:
+            raise
+        raise Conflict("A request with this Idempotency-Key is being answered.", code="in_flight") from error
+    return answer
+
+
+@router.post("/validate", responses=errors_of(400, 404, 413, 422))
+def validate_run(body: RunCreate, database: DatabaseDep, settings: SettingsDep) -> PlanBody:
+    """What the run would be: the resolved spec, shapes, memory, an estimate of the time. Nothing is stored."""
+    return PlanBody.of(runs.validate(database, settings.data, body.dataset, body.spec(), settings.limits)[1])
+
+
+@router.get("", responses=errors_of(422))
+def list_runs(
+    session: ReadSession,
+    status: Annotated[list[Status] | None, Query(description="In any of these statuses.")] = None,
+    tag: Annotated[list[str] | None, Query(max_length=50, description="With all of these tags.")] = None,
+    dataset: Annotated[str | None, Query(max_length=60)] = None,
+    order_by: Annotated[str, Query(pattern=f"^({'|'.join(ORDERS)})$", description="A minus turns it.")] = "-created_at",
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> PageBody[RunBody]:
+    """Runs, newest first."""
+    page = runs.listed(
+        session,
+        statuses=status or (),
+        tags=tag or (),
+        dataset_id=dataset,
+        order_by=order_by,
+        limit=limit,
+        cursor=cursor,
+    )
+    return PageBody(items=[RunBody.of(detail) for detail in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/{run_id}", responses=errors_of(404, 422))
+def get_run(run_id: RunId, session: ReadSession) -> RunBody:
+    """A run: where it stands, what it was resolved to, its best and newest epoch."""
+    return RunBody.of(runs.get(session, run_id))
+
+
+@router.patch("/{run_id}", responses=errors_of(400, 404, 422))
+def update_run(run_id: RunId, body: RunUpdate, session: WriteSession) -> RunBody:
+    """Change a run's name, notes, tags or priority."""
+    return RunBody.of(runs.update(session, run_id, body.changes()))
+
+
+@router.delete("/{run_id}", status_code=204, responses=errors_of(404, 409, 422))
+def delete_run(run_id: RunId, session: WriteSession) -> None:
+    """Delete a finished run with its losses, events and checkpoints."""
+    runs.delete(session, run_id)
+
+
+STEERED = {200: {"model": RunBody, "description": "It was so already"}, **errors_of(404, 409, 422)}
+
+
+@router.post("/{run_id}/cancel", status_code=202, responses=STEERED)
+def cancel_run(run_id: RunId, session: WriteSession, response: Response) -> RunBody:
+    """Stop a run: a waiting one at once, a running one after its current batch."""
+    return _steered(runs.cancel(session, run_id), response)
+
+
+@router.post("/{run_id}/pause", status_code=202, responses=STEERED)
+def pause_run(run_id: RunId, session: WriteSession, response: Response) -> RunBody:
+    """Let a run wait, with its state stored; a running one after its current batch."""
+    return _steered(runs.pause(session, run_id), response)
+
+
+@router.post("/{run_id}/resume", status_code=202, responses=STEERED)
+def resume_run(run_id: RunId, session: WriteSession, response: Response) -> RunBody:
+    """Let a paused run go on; it ends with the same bits as if it had not been paused."""
+    return _steered(runs.resume(session, run_id), response)
+
+
+def _steered(outcome: tuple[runs.RunDetail, bool], response: Response) -> RunBody:
+    detail, has_changed = outcome
+    response.status_code = 202 if has_changed else 200
+    return RunBody.of(detail)
+
+
+@router.post("/{run_id}/fork", status_code=201, responses=errors_of(400, 404, 413, 422, 429, 507))
+def fork_run(
+    run_id: RunId, body: RunFork, database: DatabaseDep, settings: SettingsDep, limits: LimitsDep, response: Response
+) -> RunBody:
+    """A new run that goes on from a checkpoint, with parts of its training changed or, without, to the same bits."""
+    fork = runs.plan_fork(database, settings.data, run_id, at=body.at, overrides=body.overrides(), limits=limits)
+    labels = Labels(body.name, body.notes, tuple(body.tags), body.priority)
+    with database.write() as session:
+        detail = runs.accept_fork(session, fork, labels, limits)
+        answer = RunBody.of(detail)
+    response.headers["Location"] = f"/v1/runs/{answer.id}"
+    return answer
