@@ -2,7 +2,8 @@
 
 A central difference D(h) = (L(w + h) − L(w − h))/2h costs two forward passes for one number, so it is no way to
 train; it is the independent witness. Two of them cancel the leading error (Richardson 1911), D(h) + (D(h) − D(2h))/3.
-What is left is below that correction plus the rounding, 4ε|L|/h: their sum is the error bar. All in float64.
+What is left is below that correction plus the rounding, 4ε(|L| + max|Z[L]|)/h, since a small loss is the difference of
+larger numbers: their sum is the error bar. All in float64.
 """
 
 import re
@@ -128,6 +129,7 @@ class _Witness:
         self.input_scale = len(X) if convention == "per_example" else 1
         self.kinks = [place for place, layer in enumerate(network.layers) if layer.has_kink]
         self.loss, self.pattern = self._forward()
+        self.magnitude = abs(self.loss) + float(np.abs(self.batch.head.Z).max())
 
     def nudge(self, address: str, name: str, index: tuple[int, ...], analytic: float) -> Nudge:
         """Move one number by ±h and ±2h and see."""
@@ -143,7 +145,7 @@ class _Witness:
         scale = self.input_scale if name == "A.0" else 1
         near, far = (scale * (losses[step] - losses[-step]) / (2 * step * h) for step in (1, 2))
         numeric = near + (near - far) / 3
-        bar = abs(near - far) / 3 + scale * 4 * float(np.finfo(np.float64).eps) * abs(self.loss) / h
+        bar = abs(near - far) / 3 + scale * 4 * float(np.finfo(np.float64).eps) * self.magnitude / h
         largest = max(abs(analytic), abs(numeric))
         return Nudge(
             address=address,

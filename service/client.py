@@ -1,0 +1,267 @@
+"""A typed client of the HTTP API.
+
+with Client("http://127.0.0.1:8000") as chainrule:
+    dataset = chainrule.upload("iris.csv")
+    run = chainrule.wait(chainrule.create_run(dataset=dataset.id, target="species").id)
+    answer = chainrule.predict(run.id, [{"petal_length": 1.4}])
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+from pydantic import BaseModel
+
+from service.schemas.base import PageBody
+from service.schemas.checkpoints import CheckpointBody
+from service.schemas.datasets import DatasetBody, DatasetDetail
+from service.schemas.events import EventBody
+from service.schemas.inspections import CheckBody, InspectionBody
+from service.schemas.predictions import PredictionsBody
+from service.schemas.problems import ProblemBody
+from service.schemas.runs import PlanBody, RunBody
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+MEDIA_TYPES = {".csv": "text/csv", ".json": "application/json"}
+
+BodyT = TypeVar("BodyT", bound=BaseModel)
+
+
+class ProblemError(Exception):
+    """The server said no; `problem` has its reasons."""
+
+    def __init__(self, problem: ProblemBody) -> None:
+        self.problem = problem
+        more = [f"  {fault.pointer}: {fault.detail}" for fault in problem.errors[1:]]
+        super().__init__("\n".join([problem.detail, *more[:20]]))
+
+
+class Unreachable(Exception):  # noqa: N818 - a state of things
+    """No server answers at the address."""
+
+
+class Client:
+    """One server. Reading is tried again when a connection breaks; writing never is."""
+
+    def __init__(self, url: str = DEFAULT_URL, *, token: str | None = None, timeout_seconds: float = 60.0) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.url = url
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout_seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    # Datasets ------------------------------------------------------------------------------------------------------
+
+    def upload(self, path: str | Path, *, name: str | None = None) -> DatasetBody:
+        """Upload a CSV or JSON file."""
+        path = Path(path)
+        media_type = MEDIA_TYPES.get(path.suffix.lower(), "text/csv")
+        with path.open("rb") as file:
+            return self.upload_bytes(file.read(), name=name or path.stem, media_type=media_type)
+
+    def upload_bytes(self, content: bytes, *, name: str, media_type: str = "text/csv") -> DatasetBody:
+        """Upload a table's bytes."""
+        answer = self._request(
+            "POST", "/v1/datasets", params={"name": name}, content=content, headers={"Content-Type": media_type}
+        )
+        return DatasetBody.model_validate_json(answer.content)
+
+    def datasets(self, *, limit: int = 50, cursor: str | None = None) -> PageBody[DatasetBody]:
+        """Datasets, newest first."""
+        return self._get(PageBody[DatasetBody], "/v1/datasets", limit=limit, cursor=cursor)
+
+    def dataset(self, dataset_id: str) -> DatasetDetail:
+        """One dataset."""
+        return self._get(DatasetDetail, f"/v1/datasets/{dataset_id}")
+
+    def delete_dataset(self, dataset_id: str, *, force: bool = False) -> None:
+        """Delete a dataset, and with `force` the finished runs that use it."""
+        self._request("DELETE", f"/v1/datasets/{dataset_id}", params={"force": force})
+
+    # Runs ----------------------------------------------------------------------------------------------------------
+
+    def create_run(self, *, dataset: str, target: str | Sequence[str], key: str | None = None, **spec: Any) -> RunBody:
+        """Start a training; `spec` is what else a run create may hold. With a `key` it can be sent twice safely."""
+        headers = {"Idempotency-Key": key} if key else {}
+        body = {"dataset": dataset, "target": target, **spec}
+        return self._post(RunBody, "/v1/runs", body, headers=headers)
+
+    def validate_run(self, *, dataset: str, target: str | Sequence[str], **spec: Any) -> PlanBody:
+        """What the run would be."""
+        return self._post(PlanBody, "/v1/runs/validate", {"dataset": dataset, "target": target, **spec})
+
+    def runs(
+        self,
+        *,
+        status: Sequence[str] = (),
+        tag: Sequence[str] = (),
+        order_by: str = "-created_at",
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> PageBody[RunBody]:
+        """Runs, newest first."""
+        return self._get(
+            PageBody[RunBody],
+            "/v1/runs",
+            status=list(status),
+            tag=list(tag),
+            order_by=order_by,
+            limit=limit,
+            cursor=cursor,
+        )
+
+    def run(self, run_id: str) -> RunBody:
+        """One run."""
+        return self._get(RunBody, f"/v1/runs/{run_id}")
+
+    def update_run(self, run_id: str, **changes: Any) -> RunBody:
+        """Change name, notes, tags or priority."""
+        answer = self._request("PATCH", f"/v1/runs/{run_id}", json=changes)
+        return RunBody.model_validate_json(answer.content)
+
+    def cancel(self, run_id: str) -> RunBody:
+        """Stop a run."""
+        return self._post(RunBody, f"/v1/runs/{run_id}/cancel")
+
+    def pause(self, run_id: str) -> RunBody:
+        """Let a run wait."""
+        return self._post(RunBody, f"/v1/runs/{run_id}/pause")
+
+    def resume(self, run_id: str) -> RunBody:
+        """Let a paused run go on."""
+        return self._post(RunBody, f"/v1/runs/{run_id}/resume")
+
+    def fork(self, run_id: str, **fork: Any) -> RunBody:
+        """A new run from a checkpoint of this one."""
+        return self._post(RunBody, f"/v1/runs/{run_id}/fork", fork)
+
+    def delete_run(self, run_id: str) -> None:
+        """Delete a finished run."""
+        self._request("DELETE", f"/v1/runs/{run_id}")
+
+    def losses(self, run_id: str, *, keys: Sequence[str] = (), points: int | None = None) -> dict[str, list[Any]]:
+        """The curves, by name."""
+        params = {"keys": ",".join(keys) or None, "points": points}
+        answer = self._request("GET", f"/v1/runs/{run_id}/losses", params=params)
+        return dict(answer.json())
+
+    def events(self, run_id: str, *, after: int = 0) -> Iterator[EventBody]:
+        """Events as they happen, to the run's end. A stream that breaks is taken up again behind its last event."""
+        is_over = False
+        while not is_over:
+            try:
+                for event in self._stream(run_id, after):
+                    if event is None:
+                        is_over = True
+                        break
+                    after = event.sequence
+                    yield event
+            except (httpx.ReadError, httpx.RemoteProtocolError, httpx.ReadTimeout):
+                pass
+            if not is_over:
+                time.sleep(0.5)
+                self.run(run_id)  # an error here, unlike a broken stream, is the caller's to see
+
+    def _stream(self, run_id: str, after: int) -> Iterator[EventBody | None]:
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
+        with self._http.stream("GET", f"/v1/runs/{run_id}/events", headers=headers) as answer:
+            if answer.status_code != 200:
+                answer.read()
+                _raise_for(answer)
+            kind = ""
+            for line in answer.iter_lines():
+                if line.startswith("event: "):
+                    kind = line.removeprefix("event: ")
+                elif line.startswith("data: "):
+                    yield None if kind == "end" else EventBody.model_validate_json(line.removeprefix("data: "))
+
+    def wait(self, run_id: str, *, timeout_seconds: float | None = None) -> RunBody:
+        """The run once it has ended. TimeoutError if that takes longer."""
+        until = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        while not (run := self.run(run_id)).done:
+            if until is not None and time.monotonic() > until:
+                raise TimeoutError(f"run {run_id} is {run.status} after {timeout_seconds} seconds")
+            time.sleep(0.1)
+        return run
+
+    def checkpoints(self, run_id: str) -> PageBody[CheckpointBody]:
+        """Every stored moment of a run."""
+        return self._get(PageBody[CheckpointBody], f"/v1/runs/{run_id}/checkpoints")
+
+    def weights(self, run_id: str, *, checkpoint: str = "best", format: str = "safetensors") -> bytes:
+        """A checkpoint's weights as the bytes of a json, npz or safetensors file."""
+        path = f"/v1/runs/{run_id}/checkpoints/{checkpoint}/weights"
+        return self._request("GET", path, params={"format": format}).content
+
+    # Looking inside ------------------------------------------------------------------------------------------------
+
+    def predict(
+        self, run_id: str, rows: Sequence[Mapping[str, Any] | Sequence[Any]], *, checkpoint: str = "best"
+    ) -> PredictionsBody:
+        """What the run's network says of rows."""
+        body = {
+            "rows": [dict(row) if isinstance(row, Mapping) else list(row) for row in rows],
+            "checkpoint": checkpoint,
+        }
+        return self._post(PredictionsBody, f"/v1/runs/{run_id}/predict", body)
+
+    def inspect(self, run_id: str, **questions: Any) -> InspectionBody:
+        """Tensors of a forward and backward pass through a run's network."""
+        return self._post(InspectionBody, f"/v1/runs/{run_id}/inspect", questions)
+
+    def check(self, run_id: str, **questions: Any) -> CheckBody:
+        """Gradients of a run's network beside measured ones."""
+        return self._post(CheckBody, f"/v1/runs/{run_id}/check", questions)
+
+    def is_live(self) -> bool:
+        """Whether a server answers."""
+        try:
+            return self._http.get("/v1/health/live", timeout=2.0).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    # HTTP ----------------------------------------------------------------------------------------------------------
+
+    def _get(self, kind: type[BodyT], path: str, **params: Any) -> BodyT:
+        return kind.model_validate_json(self._request("GET", path, params=params).content)
+
+    def _post(self, kind: type[BodyT], path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> BodyT:
+        answer = self._request("POST", path, json=body, headers=dict(headers or {}))
+        return kind.model_validate_json(answer.content)
+
+    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        if "params" in options:
+            options["params"] = {name: value for name, value in options["params"].items() if value is not None}
+        for remaining in range(3 if method == "GET" else 1, 0, -1):
+            try:
+                answer = self._http.request(method, path, **options)
+            except httpx.TransportError as error:
+                if remaining == 1:
+                    raise Unreachable(f"no server answers at {self.url}: {error}") from error
+                time.sleep(0.2)
+            else:
+                _raise_for(answer)
+                return answer
+        raise AssertionError("unreachable")
+
+
+def _raise_for(answer: httpx.Response) -> None:
+    if answer.is_success:
+        return
+    if answer.headers.get("content-type", "").startswith("application/problem+json"):
+        raise ProblemError(ProblemBody.model_validate_json(answer.content))
+    detail = f"{answer.request.url} answered {answer.status_code}; is this a Chainrule server?"
+    raise Unreachable(detail)

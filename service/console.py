@@ -1,0 +1,158 @@
+"""What the command line prints. Colours and live bars only on a terminal."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from service.client import Client
+from service.schemas.datasets import DatasetBody
+from service.schemas.inspections import CheckBody, InspectionBody
+from service.schemas.predictions import PredictionsBody
+from service.schemas.runs import RunBody
+
+out = Console(highlight=False, soft_wrap=True)
+
+
+def as_json(value: BaseModel | Sequence[BaseModel] | Any) -> None:
+    """Print for programs."""
+    if isinstance(value, BaseModel):
+        plain: Any = value.model_dump(mode="json")
+    elif isinstance(value, list):
+        plain = [item.model_dump(mode="json") if isinstance(item, BaseModel) else item for item in value]
+    else:
+        plain = value
+    sys.stdout.write(json.dumps(plain, indent=1) + "\n")
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table."""
+    shown = Table(*headers, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        shown.add_row(*("" if cell is None else str(cell) for cell in row))
+    out.print(shown)
+
+
+def runs(items: Sequence[RunBody]) -> None:
+    """Print a list of runs."""
+    table(
+        ("run", "name", "status", "epoch", "best", "created"),
+        (
+            (run.id, run.name, run.status, f"{run.epoch}/{run.epochs}", _best(run), f"{run.created_at:%Y-%m-%d %H:%M}")
+            for run in items
+        ),
+    )
+
+
+def datasets(items: Sequence[DatasetBody]) -> None:
+    """Print a list of datasets."""
+    table(
+        ("dataset", "name", "rows", "columns", "bytes"),
+        ((item.id, item.name, item.rows, len(item.columns), item.received_bytes) for item in items),
+    )
+
+
+def run(item: RunBody) -> None:
+    """Print one run."""
+    reason = f" ({item.reason['code']}: {item.reason['detail']})" if item.reason else ""
+    lines = [
+        ("run", item.id),
+        ("name", item.name),
+        ("status", item.status + reason),
+        ("target", f"{', '.join(item.resolved.target)} ({item.resolved.task})"),
+        ("network", _network(item)),
+        ("parameters", item.parameter_count),
+        ("epoch", f"{item.epoch} of {item.epochs}"),
+        ("best", _best(item)),
+        ("validation", _metrics(item, "validation")),
+        ("test", _metrics(item, "test")),
+        ("weights", item.weights_digest),
+    ]
+    lines += [("warning", warning) for warning in item.warnings]
+    table(("", ""), [line for line in lines if line[1] not in (None, "")])
+
+
+def _network(item: RunBody) -> str:
+    names = [
+        f"{layer.units} {layer.activation.type}" if layer.type == "dense" else layer.type
+        for layer in item.resolved.network.layers
+    ]
+    output = item.resolved.network.output
+    head = f"{output.units} {output.activation.type}" if output != "auto" else "auto"
+    return " → ".join([*names, head])
+
+
+def _best(item: RunBody) -> str:
+    return f"{item.best['metric']} {item.best['value']:.4g} at epoch {item.best['epoch']}" if item.best else ""
+
+
+def _metrics(item: RunBody, part: str) -> str:
+    values = (item.metrics or {}).get(part) or {}
+    return ", ".join(f"{name} {value:.4f}" for name, value in values.items() if value is not None)
+
+
+def follow(client: Client, item: RunBody) -> RunBody:
+    """Show a run's epochs as they end: a live bar on a terminal, now and then a line elsewhere. Gives the ended run."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[losses]}"), TimeElapsedColumn())
+    with Progress(*columns, console=out, disable=not out.is_terminal) as progress:
+        bar = progress.add_task(item.name, total=item.epochs, losses="waiting")
+        every, shown = max(1, item.epochs // 10), 0
+        for event in client.events(item.id):
+            if event.kind == "epoch":
+                epoch, losses = event.data["epoch"], _losses(event.data)
+                progress.update(bar, completed=epoch, losses=f"epoch {epoch}  {losses}")
+                if not out.is_terminal and epoch >= shown + every:
+                    shown = epoch
+                    out.print(f"  epoch {epoch:>4} of {item.epochs}  {losses}")
+            elif event.kind in ("warning", "rescued", "paused"):
+                progress.console.print(f"  {event.kind}: {event.data.get('detail', '')}")
+    return client.run(item.id)
+
+
+def _losses(values: dict[str, Any]) -> str:
+    names = {"train.loss": "train loss", "validation.loss": "validation loss", "validation.accuracy": "accuracy"}
+    names |= {"validation.r2": "r2"}
+    return "  ".join(f"{shown} {values[name]:.4f}" for name, shown in names.items() if values.get(name) is not None)
+
+
+def predictions(answer: PredictionsBody) -> None:
+    """Print predictions, one a line."""
+    rows = []
+    for number, each in enumerate(answer.predictions):
+        if each.label is not None and each.probabilities is not None:
+            rows.append((number, each.label, f"{each.probabilities[each.label]:.4f}"))
+        elif each.value is not None:
+            rows.append((number, f"{each.value:.6g}", ""))
+        else:
+            rows.append((number, json.dumps(each.targets), ""))
+    table(("row", "prediction", "probability"), rows)
+    for warning in answer.warnings:
+        out.print(f"warning: {warning}")
+
+
+def gradients(found: InspectionBody, check: CheckBody) -> None:
+    """Print gradients' norms, and the numbers measured by nudging beside backpropagation's."""
+    tensors = [(name, tensor.shape, tensor.model_extra or {}) for name, tensor in found.tensors.items()]
+    table(
+        ("gradient", "shape", "norm"),
+        ((name, " × ".join(map(str, shape)), f"{extra['norm']:.6f}") for name, shape, extra in tensors),
+    )
+    out.print()
+    table(
+        ("nudged", "backpropagation", "nudging", "relative error", "verdict"),
+        (
+            (
+                each.address,
+                f"{each.analytic:+.10f}",
+                f"{each.numeric:+.10f}",
+                f"{each.relative_error:.0e}" if each.relative_error is not None else "",
+                each.verdict,
+            )
+            for each in check.nudges
+        ),
+    )
