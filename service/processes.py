@@ -7,6 +7,7 @@ fork, a fresh interpreter is started instead.
 import multiprocessing
 import os
 import sys
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, SpawnContext
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -25,6 +26,12 @@ def context() -> ForkServerContext | SpawnContext:
     """The way processes are started on this system."""
     if sys.platform == "win32" or "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
-    forkserver = multiprocessing.get_context("forkserver")
-    forkserver.set_forkserver_preload(PRELOADED)  # without effect once it runs
-    return forkserver
+    found = multiprocessing.get_context("forkserver")
+    found.set_forkserver_preload(PRELOADED)  # without effect once it runs
+    return found
+
+
+def warm_up() -> None:
+    """Start the small server process ahead of the first child, so that no request waits for it."""
+    if isinstance(context(), ForkServerContext):
+        forkserver.ensure_running()

@@ -9,7 +9,7 @@ from types import FrameType
 
 import uvicorn
 
-from service import folder
+from service import folder, processes
 from service.app import create_app
 from service.domain import datasets
 from service.settings import Settings
@@ -51,6 +51,7 @@ def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> 
     with folder.locked(settings.data) as server_id:
         database = Database(settings.database)
         try:
+            processes.warm_up()
             _prepare(settings, database, server_id)
             _run(settings, database, server_id, ready)
         finally:

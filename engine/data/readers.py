@@ -316,7 +316,7 @@ def _all(mask: Any) -> bool:
 
 
 def _blank(cells: Any) -> Any:
-    return pc.fill_null(pc.is_in(cells, value_set=pa.array(sorted(BLANKS))), True)
+    return pc.or_(pc.is_null(cells), pc.is_in(cells, value_set=pa.array(sorted(BLANKS))))
 
 
 def _to_numbers(cells: Any, blank: Any) -> Any:

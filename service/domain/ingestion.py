@@ -56,9 +56,11 @@ def parse(source: Path, target: Path, *, media_type: str, limits: Limits) -> dic
         answer = receiver.recv()
     except EOFError:
         process.join()
-        raise Unprocessable(
-            f"Reading the file ended without a result (exit code {process.exitcode}).", code="ingest_failed"
-        ) from None
+        if process.exitcode is not None and process.exitcode > 0:
+            raise RuntimeError(
+                "the process that reads uploads ended with an error; its traceback stands above"
+            ) from None
+        raise Unprocessable("Reading the file ended the process that read it.", code="ingest_failed") from None
     finally:
         process.kill()
         process.join()

@@ -205,7 +205,7 @@ def _details(session: Session, rows: Sequence[RunRow]) -> list[RunDetail]:
     tags = store.tags_of(session, ids)
     positions = store.queue_positions(session, ids)
     query = select(DatasetRow.id, DatasetRow.sha256).where(DatasetRow.id.in_({row.dataset_id for row in rows}))
-    hashes = dict(session.execute(query).tuples().all())
+    hashes = {row[0]: row[1] for row in session.execute(query)}
     return [
         RunDetail(
             row=row, tags=tags[row.id], queue_position=positions.get(row.id), dataset_sha256=hashes[row.dataset_id]

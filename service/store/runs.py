@@ -123,14 +123,14 @@ def queue_positions(session: Session, run_ids: Sequence[str]) -> dict[str, int]:
     )
     count = select(func.count()).where(ahead.status == "queued", is_ahead).correlate(RunRow).scalar_subquery()
     query = select(RunRow.id, count).where(RunRow.id.in_(run_ids), RunRow.status == "queued")
-    return dict(session.execute(query).tuples().all())
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def counts(session: Session) -> dict[str, int]:
     """How many runs there are in each status."""
     found = dict.fromkeys(STATUSES, 0)
     query = select(RunRow.status, func.count()).group_by(RunRow.status)
-    return found | dict(session.execute(query).tuples().all())
+    return found | {row[0]: row[1] for row in session.execute(query)}
 
 
 def delete_finished(session: Session, run_id: str) -> bool:
