@@ -408,9 +408,11 @@ def _check_columns(table: Table, spec: RunSpec) -> None:
     for what, names in (("target", spec.target), ("features", spec.features or ())):
         if len(set(names)) < len(names):
             raise DataError(what, "expected every column once, got one twice", code="duplicate_column")
-    both = [name for name in spec.features or () if name in spec.target]
-    if both:
-        raise DataError("features", f"{both[0]} is the target, so it can't be learned from", code="target_in_features")
+    for place, name in enumerate(spec.features or ()):
+        if name in spec.target:
+            raise DataError(
+                f"features[{place}]", f"{name} is the target, so it can't be learned from", code="target_in_features"
+            )
 
 
 def _kind(table: Table, name: str, spec: RunSpec) -> str:

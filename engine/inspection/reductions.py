@@ -1,4 +1,4 @@
-"""Reductions: how much of a tensor an answer holds. None of them gives a number that is not finite."""
+"""Reductions: how much of a tensor an answer holds."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,11 +9,9 @@ from engine.parameters import Array
 
 
 def full(array: Array) -> dict[str, Any]:
-    """Every element; None in the place of one that is not finite, which `non_finite` counts."""
-    finite = np.isfinite(array)
-    missing = int(array.size - finite.sum())
-    values = array.tolist() if not missing else np.where(finite, array.astype(object), np.array(None, object)).tolist()
-    return {"shape": list(array.shape), "values": values, "non_finite": missing}
+    """Every element, as an array; `non_finite` counts those that JSON can only call null."""
+    missing = int(array.size - np.isfinite(array).sum())
+    return {"shape": list(array.shape), "values": np.ascontiguousarray(array), "non_finite": missing}
 
 
 def norm(array: Array) -> dict[str, Any]:

@@ -78,4 +78,4 @@ def _stateless(body: Stateless, orientation: str, limits: Limits) -> Subject:
 
 
 def _json(content: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(content), media_type="application/json")
+    return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json")

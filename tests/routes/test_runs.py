@@ -1,0 +1,409 @@
+import json
+
+import pytest
+
+from tests.support import QUICK, TINY, Api, problem
+
+INVALID = {
+    "an unknown field": ({"epochs": 5}, "/epochs", "extra_forbidden"),
+    "an unknown field deep inside": ({"training": {"speed": 1}}, "/training/speed", "extra_forbidden"),
+    "an unknown layer": ({"network": {"layers": [{"type": "conv9"}]}}, "/network/layers/0", "union_tag_invalid"),
+    "no units": ({"network": {"layers": [{"type": "dense", "units": 0}]}}, "/network/layers/0/dense/units", None),
+    "an unknown target": ({"target": "colour"}, "/target", "unknown_column"),
+    "an unknown feature": ({"features": ["z"]}, "/features/0", "unknown_column"),
+    "the target among the features": ({"features": ["x", "label"]}, "/features/1", None),
+    "softmax for numbers": (
+        {"target": "x", "task": "regression", "network": {"layers": [], "output": "softmax"}},
+        "/network/output",
+        "impossible_head",
+    ),
+    "identity for classes": ({"network": {"layers": [], "output": "identity"}}, "/network/output", "impossible_head"),
+    "cross-entropy for numbers": (
+        {"target": "x", "task": "regression", "training": {"loss": "cross_entropy"}},
+        "/training/loss",
+        "impossible_loss",
+    ),
+    "a monitor of another task": (
+        {"training": {"early_stopping": {"monitor": "validation.r2"}}},
+        "/training/early_stopping/monitor",
+        "impossible_monitor",
+    ),
+    "a split without rows to train on": ({"split": {"validation": 0.6, "test": 0.6}}, "/split", None),
+    "a seed that is no integer": ({"seed": "seven"}, "/seed", None),
+    "text for numbers": ({"target": "label", "task": "regression"}, "/task", "text_target"),
+}
+
+
+def test_only_dataset_and_target_are_needed(api: Api) -> None:
+    answer = api.post("/v1/runs", {"dataset": api.upload(), "target": "label"})
+
+    run = answer.json()
+    assert answer.status_code == 201
+    assert answer.headers["location"] == f"/v1/runs/{run['id']}"
+    assert run["status"] == "queued"
+    assert run["queue_position"] == 1
+    assert run["resolved"]["task"] == "classification"
+    assert run["resolved"]["features"] == ["x", "y"]
+    assert run["resolved"]["network"]["output"]["activation"] == {"type": "sigmoid"}
+    assert run["resolved"]["training"]["optimizer"] == {
+        "type": "adam",
+        "learning_rate": 0.001,
+        "beta1": 0.9,
+        "beta2": 0.999,
+        "epsilon": 1e-8,
+    }
+
+
+def test_a_resolved_spec_sent_again_is_the_same_training(api: Api) -> None:
+    first = api.train()
+    body = {**first["resolved"], "dataset": first["dataset"]["id"]}
+
+    second = api.post("/v1/runs", body).json()
+    api.work()
+
+    assert second["resolved"] == first["resolved"]
+    assert api.run(second["id"])["weights_digest"] == first["weights_digest"]
+
+
+@pytest.mark.parametrize("name", INVALID)
+def test_a_spec_that_can_not_work_is_refused_at_its_place(shared: Api, name: str) -> None:
+    change, pointer, code = INVALID[name]
+
+    answer = shared.post("/v1/runs", {"dataset": shared.upload(), "target": "label", **change})
+
+    faults = problem(answer, 422)["errors"]
+    assert pointer in [fault["pointer"] for fault in faults], faults
+    assert code in (None, *[fault["code"] for fault in faults]), faults
+
+
+@pytest.mark.parametrize(
+    ("content", "target", "word"),
+    [
+        (b"x,y\n1,a\n2,a\n3,a\n", "y", "class"),
+        (b"x,y\n1,5\n2,5\n3,5\n", "y", "one value"),
+        (b"x,y\n1,\n2,\n3,\n", "y", "y"),
+        (b"y\n1\n2\n3\n", "y", "feature"),
+    ],
+)
+def test_a_table_without_anything_to_learn_is_refused(shared: Api, content: bytes, target: str, word: str) -> None:
+    dataset = shared.upload(content)
+
+    answer = shared.post("/v1/runs", {"dataset": dataset, "target": target, "task": "auto"})
+
+    assert word in problem(answer, 422)["detail"]
+
+
+def test_a_misspelt_choice_lists_what_is_allowed(shared: Api) -> None:
+    layers = [{"type": "dense", "units": 3, "activation": "rellu"}]
+    answer = shared.post("/v1/runs", {"dataset": shared.upload(), "target": "label", "network": {"layers": layers}})
+
+    (fault,) = problem(answer, 422)["errors"]
+
+    assert "leaky_relu" in fault["allowed"]
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_numbers_that_are_not_finite_are_refused(shared: Api, number: str) -> None:
+    body = '{"dataset": "%s", "target": "label", "training": {"l2": %s}}' % (shared.upload(), number)
+
+    answer = shared.request("POST", "/v1/runs", content=body, headers={"Content-Type": "application/json"})
+
+    assert answer.status_code in (400, 422)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "status"),
+    [("{", "application/json", 400), ("[]", "application/json", 422), ("x", "text/plain", 422)],
+)
+def test_a_body_that_is_no_run_is_refused(shared: Api, body: str, media_type: str, status: int) -> None:
+    answer = shared.request("POST", "/v1/runs", content=body, headers={"Content-Type": media_type})
+
+    problem(answer, status)
+
+
+def test_a_run_on_a_dataset_that_is_not_there_is_404(shared: Api) -> None:
+    problem(shared.post("/v1/runs", {"dataset": "ds_none", "target": "y"}), 404, "not_found")
+
+
+def test_validate_says_what_a_run_would_be_and_stores_nothing(api: Api) -> None:
+    body = {"dataset": api.upload(), "target": "label", **QUICK}
+
+    plan = api.post("/v1/runs/validate", body).json()
+
+    assert plan["shapes"] == {"W.1": [2, 4], "b.1": [4], "W.2": [4, 1], "b.2": [1]}
+    assert plan["parameter_count"] == 17
+    assert plan["rows"] == {"train": 28, "validation": 6, "test": 6}
+    assert plan["steps_per_epoch"] == 4
+    assert plan["memory_bytes"] > 25e6
+    assert api.get("/v1/runs").json()["items"] == []
+
+
+def test_a_trained_run_tells_all_about_itself(api: Api) -> None:
+    run = api.train(name="first", notes="a note", tags=["b", "a"], seed=3)
+
+    assert run["status"] == "succeeded"
+    assert run["reason"]["code"] == "completed"
+    assert run["done"] is True
+    assert run["progress"] == 1.0
+    assert run["epoch"] == run["epochs"] == 3
+    assert (run["name"], run["notes"], run["tags"], run["seed"]) == ("first", "a note", ["a", "b"], 3)
+    assert set(run["metrics"]["test"]) == {"loss", "accuracy"}
+    assert run["best"]["metric"] == "validation.loss"
+    assert run["last"]["epoch"] == 3
+    assert len(run["weights_digest"]) == 64
+    assert set(run["fingerprint"]) == {"engine", "numpy", "blas", "threads", "dtype", "cpu"}
+    assert run["allowed_actions"] == ["fork", "delete"]
+
+
+def test_a_regression_reports_error_and_r2(api: Api) -> None:
+    run = api.train(target="y", task="regression", features=["x"])
+
+    assert set(run["metrics"]["validation"]) == {"loss", "mae", "r2"}
+
+
+def test_parts_left_out_of_the_split_have_no_metrics(api: Api) -> None:
+    run = api.train(split={"validation": 0, "test": 0})
+
+    assert run["metrics"] == {"validation": None, "test": None}
+    assert run["best"]["metric"] == "train.loss"
+
+
+def test_a_huge_learning_rate_ends_as_diverged_at_its_place(api: Api) -> None:
+    run = api.train(
+        target="y", task="regression", training={"epochs": 50, "optimizer": {"type": "sgd", "learning_rate": 1e6}}
+    )
+
+    assert run["status"] == "failed"
+    assert run["reason"]["code"] == "diverged"
+    assert run["reason"]["epoch"] >= 1
+    assert run["reason"]["step"] >= 1
+    assert run["reason"]["layer"]
+
+
+def test_lists_filter_by_status_tag_and_dataset(api: Api) -> None:
+    done = api.train(tags=["keep"])
+    waiting = api.create(tags=["keep", "new"])
+    other = api.create(dataset=api.upload(TINY + b"41,3,odd\n"))
+
+    def ids(**params: object) -> list[str]:
+        return [run["id"] for run in api.get("/v1/runs", params=params).json()["items"]]
+
+    assert ids() == [other["id"], waiting["id"], done["id"]]
+    assert ids(status=["queued"]) == [other["id"], waiting["id"]]
+    assert ids(tag=["keep", "new"]) == [waiting["id"]]
+    assert ids(dataset=other["dataset"]["id"]) == [other["id"]]
+    assert ids(order_by="created_at") == [done["id"], waiting["id"], other["id"]]
+
+
+def test_pages_of_runs_neither_skip_nor_repeat(api: Api) -> None:
+    dataset = api.upload()
+    created = [api.create(dataset=dataset, priority=number % 2)["id"] for number in range(5)]
+
+    seen, cursor = [], None
+    while True:
+        params = {"limit": 2, "order_by": "-priority", **({"cursor": cursor} if cursor else {})}
+        page = api.get("/v1/runs", params=params).json()
+        seen += [item["id"] for item in page["items"]]
+        if (cursor := page["next_cursor"]) is None:
+            break
+
+    assert sorted(seen) == sorted(created)
+    assert set(seen[:2]) == {created[1], created[3]}
+
+
+@pytest.mark.parametrize("cursor", ["x", "AAAA", "eyJhIjoxfQ"])
+def test_a_cursor_of_nobody_is_refused(shared: Api, cursor: str) -> None:
+    problem(shared.get("/v1/runs", params={"cursor": cursor}), 422, "bad_cursor")
+
+
+def test_the_queue_takes_the_highest_priority_first(api: Api) -> None:
+    dataset = api.upload()
+    plain, urgent = api.create(dataset=dataset), api.create(dataset=dataset, priority=5)
+
+    assert [api.run(run["id"])["queue_position"] for run in (plain, urgent)] == [2, 1]
+    claim = api.claim()
+
+    assert claim is not None
+    assert claim.run_id == urgent["id"]
+
+
+def test_labels_can_be_changed_at_any_time(api: Api) -> None:
+    run = api.create(name="old", tags=["a"])
+
+    changed = api.patch(f"/v1/runs/{run['id']}", {"name": "new", "tags": ["b", "c"], "priority": 3}).json()
+
+    assert (changed["name"], changed["tags"], changed["priority"], changed["notes"]) == ("new", ["b", "c"], 3, "")
+    problem(api.patch(f"/v1/runs/{run['id']}", {"seed": 4}), 422)
+
+
+def test_a_waiting_run_is_cancelled_paused_and_resumed_at_once(api: Api) -> None:
+    path = f"/v1/runs/{api.create()['id']}"
+
+    paused, again, resumed, cancelled = (
+        api.post(f"{path}/{action}") for action in ("pause", "pause", "resume", "cancel")
+    )
+
+    assert [(a.status_code, a.json()["status"]) for a in (paused, again, resumed, cancelled)] == [
+        (202, "paused"),
+        (200, "paused"),
+        (202, "queued"),
+        (202, "cancelled"),
+    ]
+    assert api.get(path).json()["finished_at"]
+
+
+@pytest.mark.parametrize("action", ["cancel", "pause", "resume"])
+def test_a_finished_run_names_what_it_still_allows(shared: Api, action: str) -> None:
+    run = shared.train()
+
+    body = problem(shared.post(f"/v1/runs/{run['id']}/{action}"), 409, "not_allowed_now")
+
+    assert body["allowed_actions"] == ["fork", "delete"]
+
+
+def test_only_a_finished_run_can_be_deleted(api: Api) -> None:
+    done, waiting = api.train(), api.create()
+
+    assert api.delete(f"/v1/runs/{done['id']}").status_code == 204
+    problem(api.get(f"/v1/runs/{done['id']}"), 404)
+    assert problem(api.delete(f"/v1/runs/{waiting['id']}"), 409)["allowed_actions"] == ["cancel", "pause"]
+
+
+@pytest.mark.parametrize(
+    ("change", "limit"),
+    [
+        ({"network": {"layers": [{"type": "dense", "units": 1}] * 4}}, "layers"),
+        ({"network": {"layers": [{"type": "dense", "units": 50}]}}, "parameters"),
+        ({"training": {"epochs": 101}}, "epochs"),
+    ],
+)
+def test_a_run_above_a_limit_is_refused_by_name(api_with_small_limits: Api, change: dict, limit: str) -> None:
+    api = api_with_small_limits
+
+    answer = api.post("/v1/runs", {"dataset": api.upload(), "target": "label", **QUICK, **change})
+
+    assert answer.status_code in (413, 422)
+    assert limit in answer.text
+
+
+def test_a_full_queue_refuses_more_with_a_time_to_try_again(api_with_small_limits: Api) -> None:
+    api = api_with_small_limits
+    dataset = api.upload()
+    for _ in range(2):
+        api.create(dataset=dataset)
+
+    answer = api.post("/v1/runs", {"dataset": dataset, "target": "label", **QUICK})
+
+    assert problem(answer, 429)["limit"] == "queued_runs"
+    assert answer.headers["retry-after"]
+
+
+# Idempotency -------------------------------------------------------------------------------------------------------
+
+
+def test_a_request_with_the_same_key_gives_the_same_answer(api: Api) -> None:
+    body = {"dataset": api.upload(), "target": "label", **QUICK}
+    first, second = (api.post("/v1/runs", body, headers={"Idempotency-Key": "k1"}) for _ in range(2))
+
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.content == second.content
+    assert first.headers["location"] == second.headers["location"]
+    assert "idempotency-replayed" not in first.headers
+    assert second.headers["idempotency-replayed"] == "true"
+    assert len(api.get("/v1/runs").json()["items"]) == 1
+
+
+def test_a_key_used_with_another_body_is_refused(api: Api) -> None:
+    body = {"dataset": api.upload(), "target": "label", **QUICK}
+    api.post("/v1/runs", body, headers={"Idempotency-Key": "k1"})
+
+    answer = api.post("/v1/runs", {**body, "seed": 9}, headers={"Idempotency-Key": "k1"})
+
+    problem(answer, 422, "idempotency_key_reused")
+
+
+def test_a_refused_request_leaves_its_key_free(api: Api) -> None:
+    body = {"dataset": api.upload(), "target": "label", **QUICK}
+    problem(api.post("/v1/runs", {**body, "seed": -1}, headers={"Idempotency-Key": "k1"}), 422)
+
+    assert api.post("/v1/runs", body, headers={"Idempotency-Key": "k1"}).status_code == 201
+
+
+# Forks -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_fork_without_changes_ends_with_the_same_bits(api: Api) -> None:
+    parent = api.train(training={"epochs": 6, "batch_size": 8, "checkpoints": {"every": 2}})
+
+    answer = api.post(f"/v1/runs/{parent['id']}/fork", {"at": "epoch:2"})
+    api.work()
+
+    fork = api.run(answer.json()["id"])
+    assert answer.status_code == 201
+    assert fork["parent"]["run"] == parent["id"]
+    assert fork["weights_digest"] == parent["weights_digest"]
+    assert fork["metrics"] == parent["metrics"]
+    losses = [api.get(f"/v1/runs/{run['id']}/losses").json() for run in (parent, fork)]
+    assert losses[0]["train.loss"] == losses[1]["train.loss"]
+
+
+def test_a_fork_trains_longer_and_otherwise(api: Api) -> None:
+    parent = api.train()
+
+    fork = api.post(
+        f"/v1/runs/{parent['id']}/fork",
+        {"training": {"epochs": 5, "optimizer": {"type": "sgd", "learning_rate": 0.1}}, "name": "longer"},
+    ).json()
+    api.work()
+
+    found = api.run(fork["id"])
+    assert (found["name"], found["epoch"], found["status"]) == ("longer", 5, "succeeded")
+    assert found["resolved"]["training"]["batch_size"] == 8
+
+
+def test_a_fork_outlives_its_parent(api: Api) -> None:
+    parent = api.train()
+    fork = api.post(f"/v1/runs/{parent['id']}/fork", {"training": {"epochs": 4}}).json()
+
+    assert api.delete(f"/v1/runs/{parent['id']}").status_code == 204
+    api.work()
+
+    assert api.run(fork["id"])["status"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"at": "epoch:99"}, 404),
+        ({"at": "yesterday"}, 422),
+        ({"training": {"epochs": 1}}, 422),
+        ({"training": {"speed": 1}}, 422),
+        ({"training": {"dtype": "float64"}}, 422),
+        ({"network": {"layers": []}}, 422),
+    ],
+)
+def test_a_fork_that_can_not_be_is_refused(shared: Api, body: dict, status: int) -> None:
+    run = shared.train()
+
+    problem(shared.post(f"/v1/runs/{run['id']}/fork", body), status)
+
+
+def test_a_run_without_a_checkpoint_can_not_be_forked(shared: Api) -> None:
+    run = shared.create()
+
+    problem(shared.post(f"/v1/runs/{run['id']}/fork", {}), 404, "no_checkpoint")
+    shared.post(f"/v1/runs/{run['id']}/cancel")
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
+def test_a_run_that_is_not_there_is_404(shared: Api, method: str) -> None:
+    problem(shared.request(method, "/v1/runs/run_none", json={} if method == "PATCH" else None), 404, "not_found")
+
+
+def test_no_answer_holds_a_number_that_is_not_json(api: Api) -> None:
+    run = api.train(target="y", task="regression", training={"optimizer": {"type": "sgd", "learning_rate": 1e6}})
+
+    for path in ("", "/losses", "/events", "/checkpoints"):
+        text = api.get(f"/v1/runs/{run['id']}{path}").text
+        json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in {path}"))
