@@ -56,3 +56,14 @@ class Diverged(EngineError):  # noqa: N818 - an outcome of training, not a fault
         self.step = step
         self.layer = layer
         self.found = found
+
+
+MAXIMUM_PROBLEMS = 100
+"""Listed of one request."""
+
+
+def raise_all(problems: Sequence[DataError]) -> None:
+    """Raise one DataError that says the first problem and lists them all; nothing if there are none."""
+    if problems:
+        first = problems[0]
+        raise DataError(first.place, first.message, code=first.code, problems=problems[:MAXIMUM_PROBLEMS])

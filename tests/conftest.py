@@ -42,3 +42,10 @@ def api_with_small_limits(tmp_path: Path) -> Iterator[Api]:
     )
     with Api(tmp_path / "data", limits=limits) as found:
         yield found
+
+
+@pytest.fixture
+def api_with_token(tmp_path: Path) -> Iterator[Api]:
+    """An API that asks for a token."""
+    with Api(tmp_path / "data", token="open-sesame") as found:
+        yield found

@@ -1,11 +1,12 @@
 """Data: from a file to the numbers a network sees, and back to words."""
 
-from engine.data.preprocessing import Encoded, Preprocessing, target_facts
+from engine.data.preprocessing import Encoded, Preprocessing
 from engine.data.profile import profile
 from engine.data.readers import Bounds, Ingested, ingest_csv, ingest_json, open_table
 from engine.data.schema import Column, Schema
 from engine.data.splits import Split, split_rows
 from engine.data.table import Table
+from engine.data.targets import target_facts
 
 __all__ = [
     "Bounds",

@@ -11,10 +11,13 @@ from engine.parameters import Array
 
 Cell = float | int | bool | str | None
 
+UNKNOWN, BLANK = -2, -1
+"""Codes of a text that was not seen in training, and of a blank."""
+
 
 @dataclass(frozen=True)
 class Text:
-    """A text column: for each row the place of its value in `levels`, or −1 for a blank."""
+    """A text column: for each row the place of its value in `levels`, or BLANK."""
 
     codes: Array
     levels: tuple[str, ...]

@@ -1,0 +1,115 @@
+"""Cells as they come over the wire: JSON values, read as a file's cells would be."""
+
+from typing import Any
+
+import numpy as np
+
+from engine.data.features import Feature
+from engine.data.schema import BLANKS, ColumnType, spell
+from engine.data.table import BLANK, UNKNOWN
+from engine.data.targets import Target
+from engine.errors import DataError
+from engine.parameters import Array
+
+_NUMBERS = frozenset({int, float, type(None)})
+
+
+def number_cells(cells: list[Any], feature: Feature, problems: list[DataError]) -> list[Any]:
+    """Cells of a number or boolean column as numbers, blanks as None."""
+    kinds = set(map(type, cells))
+    if kinds <= {int, float} or (kinds <= _NUMBERS):
+        try:
+            if np.isinf(np.array(cells, np.float64)).any():
+                raise OverflowError
+        except OverflowError:
+            pass
+        else:
+            return cells
+    found: list[Any] = []
+    for number, cell in enumerate(cells):
+        value = _number(cell, feature)
+        if isinstance(value, str):
+            problems.append(DataError(f"rows[{number}].{feature.name}", value, code="wrong_type"))
+            value = None
+        found.append(value)
+    return found
+
+
+def _number(cell: Any, feature: Feature) -> float | str | None:
+    """The cell as a number, None if blank, or what is wrong with it."""
+    if cell is None or (isinstance(cell, str) and cell in BLANKS):
+        return None
+    if feature.type == "boolean":
+        names = {feature.spellings.get(plain, plain): value for plain, value in (("true", 1.0), ("false", 0.0))}
+        names |= {"true": 1.0, "false": 0.0}
+        if isinstance(cell, (bool, int, float)) and cell in (0, 1):
+            return float(cell)
+        if isinstance(cell, str) and cell in names:
+            return names[cell]
+        return f"expected true or false, got {_shown(cell)}"
+    if isinstance(cell, bool) or not isinstance(cell, (int, float)):
+        return f"expected a number, got {_shown(cell)}"
+    try:
+        value = float(cell)
+    except OverflowError:
+        value = float("inf")
+    return value if np.isfinite(value) else "expected a finite number, got a larger one than float64 holds"
+
+
+def text_cells(cells: list[Any], feature: Feature, problems: list[DataError], warnings: list[str]) -> Array:
+    places = {level: place for place, level in enumerate(feature.levels)}
+    codes, unknown = np.empty(len(cells), np.int64), 0
+    for number, cell in enumerate(cells):
+        if isinstance(cell, (list, dict)):
+            problems.append(
+                DataError(f"rows[{number}].{feature.name}", f"expected a text, got {_shown(cell)}", code="wrong_type")
+            )
+        text = _spelled(cell)
+        codes[number] = BLANK if text is None else places.get(text, UNKNOWN)
+        unknown += codes[number] == UNKNOWN
+    if unknown:
+        warnings.append(f"{feature.name}: {unknown} of {len(cells)} rows hold a text not seen in training")
+    return codes
+
+
+def class_cells(cells: list[Any], target: Target, problems: list[DataError]) -> Array:
+    places = {name: place for place, name in enumerate(target.classes)}
+    if target.type != "text":
+        places |= {_plainly(name, target.type): place for name, place in list(places.items())}
+    codes = np.zeros(len(cells), np.int64)
+    listed = ", ".join(target.classes[:20]) + (", …" if len(target.classes) > 20 else "")
+    for number, cell in enumerate(cells):
+        text = _spelled(cell)
+        if text not in places and isinstance(cell, float) and cell.is_integer():
+            text = str(int(cell))
+        if text in places:
+            codes[number] = places[text]
+        else:
+            problems.append(
+                DataError(
+                    f"rows[{number}].{target.name}",
+                    f"expected one of the classes {listed}, got {_shown(cell)}",
+                    code="unknown_class",
+                )
+            )
+    return codes
+
+
+def _plainly(name: str, kind: ColumnType) -> str:
+    """The plain form of a class that the file spells in its own way."""
+    return spell(name.lower() == "true", kind) if kind == "boolean" else spell(float(name), kind)
+
+
+def _spelled(cell: Any) -> str | None:
+    """A cell as a file would spell it; None if blank."""
+    if cell is None or isinstance(cell, str):
+        return None if cell in BLANKS or cell is None else cell
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    return repr(cell)
+
+
+def _shown(cell: Any) -> str:
+    """What was found, short: its kind for anything but a number, so that no answer repeats what users keep private."""
+    names = {str: "a text", bool: "true or false", list: "a list", dict: "an object", type(None): "null"}
+    return names.get(type(cell), "a number")

@@ -1,0 +1,104 @@
+"""What every route shares, and the routes about the service itself."""
+
+import pytest
+
+from engine.layers import ACTIVATIONS, LAYERS
+from engine.losses import LOSSES
+from engine.optimizers import OPTIMIZERS
+from tests.support import TINY, Api, problem
+
+
+def test_a_server_that_answers_is_live(shared: Api) -> None:
+    assert shared.get("/v1/health/live").status_code == 200
+
+
+def test_a_server_is_ready_while_a_worker_was_seen_lately(api: Api) -> None:
+    assert api.get("/v1/health/ready").status_code == 200
+
+    with api.database.write() as session:
+        session.connection().exec_driver_sql("UPDATE workers SET last_seen = last_seen - 3600")
+
+    problem(api.get("/v1/health/ready"), 503)
+
+
+def test_limits_are_published(shared: Api) -> None:
+    limits = shared.get("/v1/limits").json()
+
+    assert limits == shared.settings.limits.model_dump()
+
+
+def test_everything_a_spec_can_name_is_explained(shared: Api) -> None:
+    found = shared.get("/v1/layers").json()
+
+    for table, known in (
+        ("layers", [*LAYERS, "activation"]),
+        ("activations", ACTIVATIONS),
+        ("losses", LOSSES),
+        ("optimizers", OPTIMIZERS),
+    ):
+        entries = {entry["name"]: entry for entry in found[table]}
+        assert set(known) <= set(entries)
+        assert all(entry["summary"] for entry in entries.values())
+
+
+def test_metrics_count_requests_and_runs(api: Api) -> None:
+    api.create()
+
+    text = api.get("/metrics").text
+
+    assert 'chainrule_runs{status="queued"} 1.0' in text
+    assert 'chainrule_requests_total{method="POST",route="/v1/runs",status="201"}' in text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nowhere", 404), ("PUT", "/v1/runs", 405), ("GET", "/v1/runs/", 404), ("POST", "/v1/limits", 405)],
+)
+def test_an_address_that_is_not_there_is_a_problem_too(shared: Api, method: str, path: str, status: int) -> None:
+    problem(shared.request(method, path), status)
+
+
+def test_the_openapi_document_has_an_example_and_errors_on_every_route(shared: Api) -> None:
+    document = shared.get("/openapi.json").json()
+
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert operation["summary"], (method, path)
+            assert operation["description"], (method, path)
+            if path.startswith("/v1/") and "health" not in path:
+                assert "application/problem+json" in operation["responses"]["401"]["content"]
+
+
+# The door ----------------------------------------------------------------------------------------------------------
+
+
+def test_another_host_name_is_turned_away(shared: Api) -> None:
+    problem(shared.get("/v1/limits", headers={"Host": "evil.example"}), 403, "host_not_allowed")
+
+
+def test_a_page_of_another_site_may_read_nothing_in_and_write_nothing(shared: Api) -> None:
+    foreign, own = {"Origin": "https://evil.example"}, {"Origin": "http://127.0.0.1"}
+    body = {"Content-Type": "text/csv"}
+
+    problem(shared.post("/v1/datasets", content=TINY, headers={**foreign, **body}), 403, "origin_not_allowed")
+    assert shared.post("/v1/datasets", content=TINY, headers={**own, **body}).status_code in (200, 201)
+    answer = shared.get("/v1/limits", headers=foreign)
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_with_a_token_only_who_knows_it_comes_in(api_with_token: Api) -> None:
+    get = api_with_token.get
+
+    problem(get("/v1/limits"), 401, "unauthorized")
+    problem(get("/v1/limits", headers={"Authorization": "Bearer wrong"}), 401)
+    problem(get("/v1/limits", headers={"Authorization": "Basic open-sesame"}), 401)
+    assert get("/v1/limits", headers={"Authorization": "Bearer open-sesame"}).status_code == 200
+    assert get("/v1/health/live").status_code == 200
+
+
+def test_a_body_above_the_limit_is_refused_before_it_is_read(api_with_small_limits: Api) -> None:
+    body = {"dataset": "ds_1", "target": "y", "notes": "x" * 3000}
+
+    answer = api_with_small_limits.post("/v1/runs", body)
+
+    assert problem(answer, 413)["limit"] == "request_bytes"
