@@ -27,7 +27,7 @@ class CannotServe(Exception):  # noqa: N818 - said to the user in one sentence
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server; the first signal ends it in order, the second at once."""
+    """Uvicorn's server; the first signal ends it in order, with exit code 0, the second at once."""
 
     def __init__(self, config: uvicorn.Config, supervisor: Supervisor, stopping: threading.Event) -> None:
         super().__init__(config)
@@ -39,7 +39,7 @@ class _Server(uvicorn.Server):
             self.force_exit = True
         self.stopping.set()  # open streams of events end by themselves
         self.supervisor.stop()
-        super().handle_exit(sig, frame)
+        self.should_exit = True  # all that uvicorn's own does, but for raising the signal again at the end
 
 
 def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:

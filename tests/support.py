@@ -161,10 +161,10 @@ class Server:
     def start(self) -> None:
         """Start it (again), and wait until it answers."""
         command = [sys.executable, "-m", "service.cli", "serve", "--data", str(self.folder), "--port", str(self.port)]
-        self.log = (self.folder.parent / f"{self.folder.name}.log").open("ab")
-        self.process = subprocess.Popen(
-            [*command, *self.options], stderr=self.log, env=os.environ | self.environment, start_new_session=True
-        )
+        with (self.folder.parent / f"{self.folder.name}.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, *self.options], stderr=log, env=os.environ | self.environment, start_new_session=True
+            )
         until(self.client.is_live, what="the server answers")
 
     def workers(self) -> list[int]:
@@ -186,7 +186,6 @@ class Server:
         if self.process.poll() is None:
             self.stop()
         self.client.close()
-        self.log.close()
 
 
 @contextmanager

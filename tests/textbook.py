@@ -49,19 +49,21 @@ def backpropagation(parameters: Values, activations: list[str], X: Array, Y: Arr
     """Every Z, A, dZ, dA, dW, db, the examples' losses and their mean, by name; `parameters` are in columns form."""
     L, m = len(activations), X.shape[1]
     found = {"A.0": X}
-    for l, activation in enumerate(activations, start=1):
-        found[f"Z.{l}"] = parameters[f"W.{l}"] @ found[f"A.{l - 1}"] + parameters[f"b.{l}"].reshape(-1, 1)
-        found[f"A.{l}"] = ACTIVATIONS[activation](found[f"Z.{l}"])
+    for layer, activation in enumerate(activations, start=1):
+        found[f"Z.{layer}"] = parameters[f"W.{layer}"] @ found[f"A.{layer - 1}"] + parameters[f"b.{layer}"].reshape(
+            -1, 1
+        )
+        found[f"A.{layer}"] = ACTIVATIONS[activation](found[f"Z.{layer}"])
     head = activations[-1]
     found["losses"] = LOSSES[head](found[f"A.{L}"], Y)
     found["loss"] = found["losses"].mean()
     found[f"dA.{L}"] = DERIVATIVES[head](found[f"A.{L}"], Y)
-    for l in range(L, 0, -1):
-        if l == L:
-            found[f"dZ.{l}"] = found[f"A.{l}"] - Y
+    for layer in range(L, 0, -1):
+        if layer == L:
+            found[f"dZ.{layer}"] = found[f"A.{layer}"] - Y
         else:
-            found[f"dZ.{l}"] = found[f"dA.{l}"] * SLOPES[activations[l - 1]](found[f"Z.{l}"])
-        found[f"dW.{l}"] = found[f"dZ.{l}"] @ found[f"A.{l - 1}"].T / m
-        found[f"db.{l}"] = found[f"dZ.{l}"].sum(axis=1) / m
-        found[f"dA.{l - 1}"] = parameters[f"W.{l}"].T @ found[f"dZ.{l}"]
+            found[f"dZ.{layer}"] = found[f"dA.{layer}"] * SLOPES[activations[layer - 1]](found[f"Z.{layer}"])
+        found[f"dW.{layer}"] = found[f"dZ.{layer}"] @ found[f"A.{layer - 1}"].T / m
+        found[f"db.{layer}"] = found[f"dZ.{layer}"].sum(axis=1) / m
+        found[f"dA.{layer - 1}"] = parameters[f"W.{layer}"].T @ found[f"dZ.{layer}"]
     return found

@@ -258,6 +258,11 @@ def beat(session: Session, run_id: str, attempt: int, *, lease_seconds: float, e
     return None if row is None else Wishes(cancel=row[0] is not None, pause=row[1] is not None)
 
 
+def holds(session: Session, run_id: str, attempt: int) -> bool:
+    """Whether a run is still ours, and stays so to the end of this transaction."""
+    return session.scalar(select(RunRow.id).where(_mine(run_id, attempt)).with_for_update()) is not None
+
+
 def fenced(session: Session, run_id: str, attempt: int, **values: Any) -> bool:
     """Write to a run if it is still ours."""
     change = update(RunRow).where(_mine(run_id, attempt)).values(**values)

@@ -296,7 +296,8 @@ class Attempt:
 
     def _say(self, kind: str, data: dict[str, Any]) -> None:
         def store(session: Session) -> None:
-            self._fenced(session, attempt=self.attempt)  # changes nothing, but tells whether the run is still ours
+            if not runs.holds(session, self.run_id, self.attempt):
+                raise Fenced
             events.append(session, self.run_id, kind, data)
 
         self._write(store)

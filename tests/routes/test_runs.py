@@ -104,7 +104,7 @@ def test_a_misspelt_choice_lists_what_is_allowed(shared: Api) -> None:
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
 def test_numbers_that_are_not_finite_are_refused(shared: Api, number: str) -> None:
-    body = '{"dataset": "%s", "target": "label", "training": {"l2": %s}}' % (shared.upload(), number)
+    body = f'{{"dataset": "{shared.upload()}", "target": "label", "training": {{"l2": {number}}}}}'
 
     answer = shared.request("POST", "/v1/runs", content=body, headers={"Content-Type": "application/json"})
 
@@ -406,4 +406,4 @@ def test_no_answer_holds_a_number_that_is_not_json(api: Api) -> None:
 
     for path in ("", "/losses", "/events", "/checkpoints"):
         text = api.get(f"/v1/runs/{run['id']}{path}").text
-        json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in {path}"))
+        json.loads(text, parse_constant=pytest.fail)
