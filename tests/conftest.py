@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.settings import Limits
-from tests.support import Api
+from tests.support import POSTGRESQL, Api, fresh_postgresql
 
 
 @pytest.fixture
@@ -49,3 +49,13 @@ def api_with_token(tmp_path: Path) -> Iterator[Api]:
     """An API that asks for a token."""
     with Api(tmp_path / "data", token="open-sesame") as found:
         yield found
+
+
+@pytest.fixture(params=["sqlite", *(["postgresql"] if POSTGRESQL else [])])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'test.sqlite3'}"
+        return
+    with fresh_postgresql() as address:
+        yield address

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
 
 from service.app import create_app
 from service.client import Client
@@ -143,6 +146,27 @@ class Api:
 
 def penguins(api: Api) -> str:
     return api.upload(PENGUINS.content(), name=PENGUINS.name)
+
+
+# Databases ---------------------------------------------------------------------------------------------------------
+
+POSTGRESQL = os.environ.get("CHAINRULE_TEST_DATABASE_URL")
+"""A PostgreSQL server's database, where tests that use SQLite files are to run on PostgreSQL too."""
+
+
+@contextmanager
+def fresh_postgresql() -> Iterator[str]:
+    """The address of an empty database on that server, dropped afterwards."""
+    server = create_engine(make_url(POSTGRESQL or ""), isolation_level="AUTOCOMMIT")
+    name = f"chainrule_{uuid.uuid4().hex}"
+    with server.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    try:
+        yield server.url.set(database=name).render_as_string(hide_password=False)
+    finally:
+        with server.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        server.dispose()
 
 
 # Real processes ----------------------------------------------------------------------------------------------------
