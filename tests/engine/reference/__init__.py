@@ -1,0 +1,1 @@
+"""Numbers of an independent implementation, stored with the script that made them."""
