@@ -1,0 +1,135 @@
+"""Every layer, activation and loss against nudges: the derivative measured from the loss alone, in float64."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.layers import ACTIVATIONS
+from engine.losses import LOSSES
+from engine.network import Network
+from engine.parameters import Array
+from engine.spec import ActivationLayerSpec, DropoutSpec, LayerSpec
+from engine.workspace import Workspace
+from tests.engine.factories import HEADS, dense, network, rows, targets
+
+DEFINED = [
+    (head, loss)
+    for head in ACTIVATIONS
+    for loss in LOSSES
+    if loss == "half_squared_error" or head in ("sigmoid", "softmax")  # logarithms need outputs between 0 and 1
+]
+STACKS: dict[str, list[LayerSpec]] = {
+    "no hidden layer": [],
+    "one hidden layer": [dense(5)],
+    "two hidden layers": [dense(5), dense(4, "relu")],
+    "an activation of its own": [dense(5, "identity"), ActivationLayerSpec(activation="tanh")],  # type: ignore[arg-type]
+    "two activations in a row": [dense(5, "tanh"), ActivationLayerSpec(activation="sigmoid")],  # type: ignore[arg-type]
+    "an activation first": [ActivationLayerSpec(activation="tanh"), dense(5, "leaky_relu")],  # type: ignore[arg-type]
+    "dropout, which is off": [dense(5), DropoutSpec(rate=0.5), dense(4, "sigmoid")],
+    "dropout first": [DropoutSpec(rate=0.5), dense(4)],
+}
+
+
+def passed(net: Network, flat: Array, X: Array, Y: Array, **options: Any) -> Workspace:
+    """A workspace after one forward and one backward pass of the mean loss."""
+    workspace = Workspace(net, flat, rows=len(X), **options)
+    batch = workspace.cut(len(X))
+    batch.X[...], batch.Y[...] = X, Y
+    batch.forward()
+    batch.backward(scale=1 / len(X))
+    return workspace
+
+
+def nudged(net: Network, flat: Array, X: Array, Y: Array, numbers: Array) -> Array:
+    """The derivative of the mean loss by each of `numbers`, a view into the parameters or X itself.
+
+    Four points, (8(L₁ − L₋₁) − (L₂ − L₋₂))/12h, cancel every error up to h⁴.
+    """
+    found, h = np.empty(numbers.size), 1e-3
+    for place in range(numbers.size):
+        kept = numbers.flat[place]
+        losses = {}
+        for step in (-2, -1, 1, 2):
+            numbers.flat[place] = kept + step * h
+            losses[step] = net.evaluate(flat, X, Y).loss
+        numbers.flat[place] = kept
+        found[place] = (8 * (losses[1] - losses[-1]) - (losses[2] - losses[-2])) / (12 * h)
+    return found.reshape(numbers.shape)
+
+
+def assert_gradients_are_nudges(net: Network, *, m: int = 6) -> None:
+    flat, X = net.initial_parameters(seed=4, dtype="float64"), rows(m, net.n_in, seed=m)
+    flat += np.random.default_rng(1).normal(scale=0.3, size=flat.size)
+    Y = targets(HEADS[net.loss.canonical], m, net.n_out)
+    workspace = passed(net, flat, X, Y, input_gradient=True)
+
+    by_parameters, by_inputs = nudged(net, flat, X, Y, flat), nudged(net, flat, X, Y, X)
+
+    size = np.abs(by_parameters).max()
+    np.testing.assert_allclose(workspace.gradient, by_parameters, rtol=1e-7, atol=1e-9 * size)
+    np.testing.assert_allclose(workspace.cut(m).slots[0].dx, by_inputs, rtol=1e-7, atol=1e-9 * size)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_activation_under_every_loss(activation: str, loss: str) -> None:
+    head = next(head for head, belongs in HEADS.items() if belongs == loss)
+
+    assert_gradients_are_nudges(network(dense(5, activation), dense(3, head), loss=loss))
+
+
+@pytest.mark.parametrize(("head", "loss"), DEFINED)
+def test_every_head_under_every_loss_it_is_defined_for(head: str, loss: str) -> None:
+    assert_gradients_are_nudges(network(dense(5), dense(3, head), loss=loss))
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_every_kind_of_stack(name: str) -> None:
+    assert_gradients_are_nudges(network(*STACKS[name], dense(3, "softmax")))
+
+
+@pytest.mark.parametrize("m", [1, 2, 7])
+def test_any_number_of_rows(m: int) -> None:
+    assert_gradients_are_nudges(network(dense(5), dense(3, "softmax")), m=m)
+
+
+@pytest.mark.parametrize("name", STACKS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_shared_and_unshared_workspaces_give_the_same_bits(name: str, loss: str) -> None:
+    head = next(head for head, belongs in HEADS.items() if belongs == loss)
+    net = network(*STACKS[name], dense(3, head), loss=loss)
+    flat, X, Y = net.initial_parameters(seed=1, dtype="float32"), rows(7, dtype="float32"), targets(loss, 7, 3)
+
+    shared, unshared = (passed(net, flat, X, Y, shared=is_shared) for is_shared in (True, False))
+
+    np.testing.assert_array_equal(shared.gradient, unshared.gradient)
+
+
+def test_a_short_last_batch_is_a_batch_of_its_own() -> None:
+    net = network()
+    flat, X, Y = net.initial_parameters(seed=1, dtype="float64"), rows(3), targets("cross_entropy", 3, 3)
+    workspace = passed(net, flat, rows(8, seed=9), targets("cross_entropy", 8, 3))
+    batch = workspace.cut(3)
+    batch.X[...], batch.Y[...] = X, Y
+    batch.forward()
+    batch.backward(scale=1 / 3)
+
+    np.testing.assert_allclose(workspace.gradient, passed(net, flat, X, Y).gradient, rtol=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    widths=st.lists(st.integers(1, 9), min_size=1, max_size=4),
+    activations=st.lists(st.sampled_from(["tanh", "sigmoid", "identity"]), min_size=4, max_size=4),
+    loss=st.sampled_from(sorted(LOSSES)),
+    n_in=st.integers(1, 6),
+    m=st.integers(1, 9),
+)
+def test_any_smooth_network(widths: list[int], activations: list[str], loss: str, n_in: int, m: int) -> None:
+    head = next(head for head, belongs in HEADS.items() if belongs == loss)
+    hidden = [dense(width, name) for width, name in zip(widths, activations, strict=False)]
+
+    assert_gradients_are_nudges(network(*hidden, dense(3, head), loss=loss, n_in=n_in), m=m)
