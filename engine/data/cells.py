@@ -1,5 +1,8 @@
 """Cells as they come over the wire: JSON values, read as a file's cells would be."""
 
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,18 +17,20 @@ from engine.parameters import Array
 _NUMBERS = frozenset({int, float, type(None)})
 
 
-def number_cells(cells: list[Any], feature: Feature, problems: list[DataError]) -> list[Any]:
-    """Cells of a number or boolean column as numbers, blanks as None."""
-    kinds = set(map(type, cells))
-    if kinds <= {int, float} or (kinds <= _NUMBERS):
-        try:
-            if np.isinf(np.array(cells, np.float64)).any():
-                raise OverflowError
-        except OverflowError:
-            pass
-        else:
-            return cells
-    found: list[Any] = []
+def number_columns(columns: Sequence[list[Any]], features: Sequence[Feature], problems: list[DataError]) -> Array:
+    """The cells of number and boolean columns (features, m) in float64, blanks as NaN."""
+    if set(map(type, chain.from_iterable(columns))) <= _NUMBERS and all(each.type != "boolean" for each in features):
+        with suppress(OverflowError):
+            numbers = np.array(columns, np.float64)
+            if not np.isinf(numbers).any():
+                return numbers
+    read = [number_cells(cells, feature, problems) for cells, feature in zip(columns, features, strict=True)]
+    return np.array(read, np.float64)
+
+
+def number_cells(cells: list[Any], feature: Feature, problems: list[DataError]) -> list[float | None]:
+    """The cells of one such column, blanks as None."""
+    found: list[float | None] = []
     for number, cell in enumerate(cells):
         value = _number(cell, feature)
         if isinstance(value, str):

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from engine.data.cells import class_cells, number_cells, text_cells
+from engine.data.cells import class_cells, number_cells, number_columns, text_cells
 from engine.data.features import Feature, feature_codes, fit_feature
 from engine.data.splits import Split, split_rows
 from engine.data.table import BLANK, UNKNOWN, Table, Text
@@ -151,8 +151,9 @@ class Preprocessing:
         names = self.feature_names + (tuple(target.name for target in self.targets) if with_targets else ())
         problems, warnings = list[DataError](), list[str]()
         columns = self._columns(rows, names, problems, warnings)
-        values = [number_cells(columns[feature.name], feature, problems) for feature in self._plan.number_features]
-        codes = [text_cells(columns[feature.name], feature, problems, warnings) for feature in self._plan.texts]
+        plan = self._plan
+        values = number_columns([columns[name] for name in plan.number_names], plan.number_features, problems)
+        codes = [text_cells(columns[feature.name], feature, problems, warnings) for feature in plan.texts]
         Y = self._target_cells(columns, problems, dtype, n_out) if with_targets else None
         raise_all(problems)
         return Encoded(self._encode(values, codes, len(rows), dtype), Y, tuple(warnings))
@@ -198,11 +199,11 @@ class Preprocessing:
     def _plan(self) -> "_Plan":
         return _Plan.of(self.features)
 
-    def _encode(self, values: Sequence[Any], codes: Sequence[Array], count: int, dtype: npt.DTypeLike) -> Array:
+    def _encode(self, values: Sequence[Any] | Array, codes: Sequence[Array], count: int, dtype: npt.DTypeLike) -> Array:
         """The one place where cells become inputs."""
         plan, X = self._plan, np.zeros((count, self.n_in), dtype)
-        if values:
-            matrix = np.array(values, np.float64).T
+        if len(values):
+            matrix = np.asarray(values, np.float64).T
             blank = np.isnan(matrix)
             if blank.any():
                 matrix = np.where(blank, plan.fills, matrix)

@@ -1,0 +1,42 @@
+"""Tables for the data tests, read from real files."""
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.data import Bounds, Ingested, Table, ingest_csv, ingest_json, open_table
+from engine.spec import RunSpec
+
+
+def read_csv(text: str | bytes, **bounds: int) -> tuple[Ingested, Table]:
+    """What a CSV file with this text turns out to hold."""
+    content = text.encode() if isinstance(text, str) else text
+    return _read(ingest_csv, content, Bounds(**bounds))
+
+
+def read_json(content: Any, **bounds: int) -> tuple[Ingested, Table]:
+    """The same of JSON: text as it is, other things dumped."""
+    text = content if isinstance(content, str) else json.dumps(content)
+    return _read(ingest_json, text.encode(), Bounds(**bounds))
+
+
+def _read(ingest: Any, content: bytes, bounds: Bounds) -> tuple[Ingested, Table]:
+    folder = Path(tempfile.mkdtemp(prefix="chainrule-test-"))
+    source, target = folder / "source", folder / "table.arrow"
+    source.write_bytes(content)
+    return ingest(source, target, bounds), open_table(target)
+
+
+def table(**columns: Sequence[Any]) -> Table:
+    """A table of these columns."""
+    return read_json({"columns": columns})[1]
+
+
+def spec(target: str | list[str], **more: Any) -> RunSpec:
+    return RunSpec.model_validate({"target": target, **more})
+
+
+def rows_of(found: Table) -> list[Mapping[str, Any]]:
+    return list(found.rows(range(found.row_count)))

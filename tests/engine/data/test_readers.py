@@ -1,0 +1,216 @@
+import pytest
+
+from engine.data import Column
+from engine.errors import DataError
+from tests.engine.data.factories import read_csv, read_json, rows_of
+
+TYPES = {
+    "integers": ("1\n-2\n30\n", "integer"),
+    "numbers": ("1\n2.5\n-3e2\n", "number"),
+    "integers too long for a float": ("1\n12345678901234567890\n3\n", "number"),
+    "booleans": ("true\nfalse\ntrue\n", "boolean"),
+    "booleans spelt in capitals": ("TRUE\nFALSE\nTRUE\n", "boolean"),
+    "booleans spelt in two ways": ("true\nFalse\nTRUE\n", "text"),
+    "words": ("a\nb\na\n", "text"),
+    "numbers and one word": ("1\n2\nthree\n", "text"),
+    "identifiers that begin with zero": ("02138\n10001\n00501\n", "text"),
+    "nothing": ('""\n""\n""\n', "text"),
+    "numbers with blanks": ("1\nNA\n3\n", "integer"),
+}
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_a_columns_type_is_decided_by_all_its_cells(name: str) -> None:
+    cells, kind = TYPES[name]
+
+    found, _ = read_csv(f"x\n{cells}")
+
+    assert found.schema.column("x").type == kind
+
+
+def test_rows_come_back_in_order_with_blanks_as_none() -> None:
+    _, table = read_csv("x,y,ok\n1,a,true\n,b,false\n2.5,NA,\n")
+
+    assert rows_of(table) == [
+        {"x": 1.0, "y": "a", "ok": True},
+        {"x": None, "y": "b", "ok": False},
+        {"x": 2.5, "y": None, "ok": None},
+    ]
+
+
+@pytest.mark.parametrize("blank", ["", "NA", "N/A", "null", "NULL", "NaN", "nan", "None", "<NA>"])
+def test_usual_spellings_of_nothing_are_blanks(blank: str) -> None:
+    found, table = read_csv(f"x,y\n1,a\n{blank},{blank}\n3,c\n")
+
+    assert [column.missing for column in found.schema.columns] == [1, 1]
+    assert rows_of(table)[1] == {"x": None, "y": None}
+
+
+def test_quotes_commas_and_lines_within_cells_are_kept() -> None:
+    _, table = read_csv('a,b\n"x,1","say ""hi"""\n"two\nlines",y\n')
+
+    assert rows_of(table) == [{"a": "x,1", "b": 'say "hi"'}, {"a": "two\nlines", "b": "y"}]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name() -> None:
+    found, _ = read_csv(b"\xef\xbb\xbfx,y\n1,2\n3,4\n")
+
+    assert found.schema.names == ("x", "y")
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_either_kind_of_line_end_is_read(newline: str) -> None:
+    _, table = read_csv(newline.join(["x,y", "1,a", "2,b", ""]))
+
+    assert rows_of(table) == [{"x": 1, "y": "a"}, {"x": 2, "y": "b"}]
+
+
+def test_a_column_without_a_name_gets_one_and_a_warning() -> None:
+    found, _ = read_csv(",y\n1,2\n3,4\n")
+
+    assert found.schema.names == ("column_1", "y")
+    assert "column_1" in found.warnings[0]
+
+
+def test_how_the_file_spells_a_number_is_kept() -> None:
+    found, _ = read_csv("x\n1.50\n2.0\n1e3\n")
+
+    column = found.schema.column("x")
+    assert [column.spell(value) for value in (1.5, 2.0, 1000.0)] == ["1.50", "2.0", "1e3"]
+
+
+def test_a_late_word_among_numbers_is_warned_of() -> None:
+    found, _ = read_csv("x\n" + "1\n" * 150 + "oops\n")
+
+    assert found.schema.column("x").type == "text"
+    assert found.warnings == ("x: the first 150 rows hold numbers, row 151 holds 'oops'; all of it is text",)
+
+
+REFUSED_CSV = {
+    "empty": ("", "file: expected a header line and rows, got an empty file", "empty"),
+    "only a header": ("x,y\n", "file: expected at least 2 rows of data, got none", "too_few_rows"),
+    "one row": ("x,y\n1,2\n", "file: expected at least 2 rows of data, got one", "too_few_rows"),
+    "a name twice": (
+        "x,y,x\n1,2,3\n4,5,6\n",
+        "columns.x: expected every name once, got it for columns 1 and 3",
+        "duplicate_column",
+    ),
+    "a short row": ("x,y\n1,2\n3\n5,6\n", "line 3: expected 2 cells as in the header, got 1", "ragged"),
+    "a long row": ("x,y\n1,2\n3,4\n5,6,7\n", "line 4: expected 2 cells as in the header, got 3", "ragged"),
+    "another encoding": (
+        b"x,y\n1,a\n2,caf\xe9\n",
+        "file: expected text in UTF-8, got the byte 0xe9 at byte 13, line 3",
+        "not_utf8",
+    ),
+    "an infinity": (
+        "x\n1\n-inf\n",
+        "rows[2].x: expected a finite number, got -inf (data rows are counted from 1)",
+        "infinite",
+    ),
+    "a number beyond float64": (
+        "x\n1\n2\n1e400\n",
+        "rows[3].x: expected a finite number, got 1e400 (data rows are counted from 1)",
+        "infinite",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_CSV)
+def test_a_file_nobody_can_learn_from_is_refused_with_place_expected_and_found(name: str) -> None:
+    content, message, code = REFUSED_CSV[name]
+
+    with pytest.raises(DataError) as caught:
+        read_csv(content)
+
+    assert str(caught.value) == message
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("bounds", "message"),
+    [
+        ({"columns": 2}, "expected at most 2 columns, got 3"),
+        ({"rows": 3}, "expected at most 3 rows, got 4 or more"),
+        ({"cells": 11}, "expected at most 11 cells, got 12 or more"),
+    ],
+)
+def test_more_than_the_bounds_allow_is_refused(bounds: dict[str, int], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_csv("a,b,c\n" + "1,2,3\n" * 4, **bounds)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"columns": {"x": [1, None, 3], "y": ["a", "b", None], "ok": [True, False, None]}},
+        {"rows": [{"x": 1, "y": "a", "ok": True}, {"y": "b", "ok": False}, {"x": 3, "y": None, "ok": None}]},
+    ],
+)
+def test_json_means_what_the_same_csv_means(content: object) -> None:
+    found, table = read_json(content)
+    _, same = read_csv("x,y,ok\n1,a,true\n,b,false\n3,,\n")
+
+    assert rows_of(table) == rows_of(same)
+    assert [column.type for column in found.schema.columns] == ["integer", "text", "boolean"]
+
+
+def test_a_number_written_as_text_in_json_is_text() -> None:
+    found, _ = read_json({"columns": {"zip": ["10001", "20002"], "mixed": [1, "2"]}})
+
+    assert [column.type for column in found.schema.columns] == ["text", "text"]
+    assert found.warnings == ("mixed: holds values of several kinds, so all of it is text",)
+
+
+REFUSED_JSON = {
+    "broken": ('{"columns": {"x": [1,}}', "line 1, column 22: expected JSON", "not_json"),
+    "empty": ("", "file: expected a JSON object, got an empty file", "empty"),
+    "a list": ("[1, 2]", "file: expected {.columns.: {name: .cells.}}", "wrong_shape"),
+    "another key": ('{"data": []}', "got the keys 'data'", "wrong_shape"),
+    "a key twice": (
+        '{"columns": {"x": [1, 2], "x": [1, 2]}}',
+        "columns.x: expected every key once",
+        "duplicate_column",
+    ),
+    "NaN": ('{"columns": {"x": [1, NaN]}}', "file: expected JSON, which has no NaN; write null", "infinite"),
+    "a huge number": ('{"columns": {"x": [1, 1e999]}}', r"rows\[2\].x: expected a finite number", "infinite"),
+    "unequal columns": (
+        '{"columns": {"x": [1, 2, 3], "y": [1]}}',
+        "columns.y: expected 3 cells as in x, got 1",
+        "ragged",
+    ),
+    "a nested cell": ('{"columns": {"x": [1, {"a": 2}]}}', r"rows\[2\].x: expected a number, a text", "invalid_data"),
+    "a row that is a list": (
+        '{"rows": [{"x": 1}, [2]]}',
+        r"rows\[2\]: expected an object",
+        "wrong_shape",
+    ),
+    "nesting without end": ('{"rows": ' + "[" * 100_000, "nested too deep", "not_json"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_JSON)
+def test_json_that_is_no_table_is_refused(name: str) -> None:
+    content, message, code = REFUSED_JSON[name]
+
+    with pytest.raises(DataError, match=message) as caught:
+        read_json(content)
+
+    assert caught.value.code == code
+
+
+def test_a_schema_survives_json() -> None:
+    column = Column("x", "number", 1, {"1.5": "1.50"})
+    found, _ = read_csv("x\n1.50\n2.5\n\n")
+
+    assert found.schema.column("x").spellings == {"1.5": "1.50"}
+    assert type(found.schema).from_json([{**column.__dict__}]).columns == (column,)
+
+
+def test_a_column_is_decided_over_many_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.data.readers.BLOCK_BYTES", 64)
+    numbers = [str(number) for number in range(200)]
+
+    found, table = read_csv("x,y\n" + "".join(f"{number},t{number}\n" for number in numbers))
+
+    assert found.row_count == 200
+    assert [row["y"] for row in rows_of(table)] == [f"t{number}" for number in numbers]

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.data import split_rows
+from engine.spec import SplitSpec
+
+
+def split(count: int, validation: float = 0.2, test: float = 0.1, *, seed: int = 0, strata: object = None):  # type: ignore[no-untyped-def]
+    spec = SplitSpec(validation=validation, test=test)
+    return split_rows(count, spec, seed=seed, strata=None if strata is None else np.asarray(strata))
+
+
+def test_the_same_seed_gives_the_same_rows_on_any_machine() -> None:
+    found = split(20, seed=7)
+
+    assert (found.validation.tolist(), found.test.tolist()) == ([9, 14, 16, 17], [1, 7])
+
+
+def test_another_seed_gives_other_rows() -> None:
+    assert split(100, seed=1).test.tolist() != split(100, seed=2).test.tolist()
+
+
+@given(
+    count=st.integers(2, 300),
+    validation=st.floats(0, 0.45),
+    test=st.floats(0, 0.45),
+    classes=st.integers(1, 5),
+    seed=st.integers(0, 10),
+)
+def test_every_row_is_in_one_part_and_some_are_left_to_train(
+    count: int, validation: float, test: float, classes: int, seed: int
+) -> None:
+    strata = np.arange(count) % classes
+
+    found = split(count, validation, test, seed=seed, strata=strata)
+
+    together = np.concatenate([found.train, found.validation, found.test])
+    assert sorted(together) == list(range(count))
+    assert set(strata[found.train]) == set(strata)
+
+
+@pytest.mark.parametrize("shares", [(0.15, 0.15), (0.5, 0.1), (0.0, 0.3)])
+def test_strata_keep_their_shares_in_every_part(shares: tuple[float, float]) -> None:
+    strata = np.repeat([0, 1, 2], [600, 300, 100])
+
+    found = split(1000, *shares, strata=strata)
+
+    for part in (found.train, found.validation, found.test):
+        if len(part):
+            np.testing.assert_allclose(np.bincount(strata[part]) / len(part), [0.6, 0.3, 0.1], atol=0.01)
+
+
+def test_parts_have_the_sizes_asked_for() -> None:
+    found = split(1000, 0.2, 0.1, strata=np.arange(1000) % 7)
+
+    assert [len(found.part(name)) for name in ("train", "validation", "test")] == [700, 200, 100]
+
+
+def test_a_share_of_nothing_is_an_empty_part() -> None:
+    found = split(10, 0, 0)
+
+    assert len(found.train) == 10
+    assert found.validation.size == found.test.size == 0
