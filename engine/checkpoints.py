@@ -67,9 +67,10 @@ def parameters_in(content: bytes, network: Network) -> Array:
     return _open(content, network)[1]["parameters"]
 
 
-def export(named: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
-    """Named arrays as a plain safetensors file that any other program reads."""
-    return bytes(save_tensors({name: np.ascontiguousarray(array) for name, array in named.items()}, dict(metadata)))
+def export(named: Mapping[str, Array], about: Mapping[str, Any]) -> bytes:
+    """Named arrays as a plain safetensors file that any other program reads; equal bytes for equal arrays."""
+    tensors = {name: np.ascontiguousarray(array) for name, array in named.items()}
+    return bytes(save_tensors(tensors, {"chainrule": json.dumps(about)}))  # several keys would come in any order
 
 
 def _open(content: bytes, network: Network) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:

@@ -306,7 +306,7 @@ def _sentence(error: BaseException) -> str | None:
     """What a foreseen failure is in one sentence; None for one that nobody foresaw."""
     if type(error).__name__ in FORESEEN:
         return str(error)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "the disk is full: nothing more was kept, and what was accepted before stays"
     if type(error).__name__ == "ValidationError":
         return f"the settings: {error}"

@@ -35,7 +35,7 @@ class ProblemError(Exception):
 
     def __init__(self, problem: ProblemBody) -> None:
         self.problem = problem
-        more = [f"  {fault.pointer}: {fault.detail}" for fault in problem.errors[1:]]
+        more = [f"  {fault.pointer}: {fault.detail}" for fault in problem.errors if fault.detail not in problem.detail]
         super().__init__("\n".join([problem.detail, *more[:20]]))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from service.client import Client
 from service.schemas.datasets import DatasetBody
@@ -16,7 +16,10 @@ from service.schemas.inspections import CheckBody, InspectionBody
 from service.schemas.predictions import PredictionsBody
 from service.schemas.runs import RunBody
 
-out = Console(highlight=False, soft_wrap=True)
+WIDE = 1000
+"""Columns where no terminal cuts lines off."""
+
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
 
 
 def as_json(value: BaseModel | Sequence[BaseModel] | Any) -> None:
@@ -32,7 +35,8 @@ def as_json(value: BaseModel | Sequence[BaseModel] | Any) -> None:
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table."""
-    shown = Table(*headers, box=None, pad_edge=False, header_style="bold")
+    first, *others = headers
+    shown = Table(Column(first, no_wrap=True), *others, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         shown.add_row(*("" if cell is None else str(cell) for cell in row))
     out.print(shown)

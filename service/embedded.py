@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 from service.client import Client
 
@@ -21,10 +22,11 @@ class CouldNotStart(Exception):  # noqa: N818 - said to the user in one sentence
 
 @contextmanager
 def server(data: Path, *, port: int | None = None) -> Iterator[str]:
-    """A server on this data folder; gives its address."""
+    """A server on this data folder; gives its address. For a main thread."""
     port = free_port() if port is None else port
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "service.cli", "serve", "--data", str(data), "--port", str(port), "--quiet"]
+    before = signal.signal(signal.SIGTERM, _leave)
     process = subprocess.Popen(command, env=os.environ | {"PYTHONUNBUFFERED": "1"})  # noqa: S603 - our own command
     try:
         _await_start(process, url)
@@ -33,6 +35,12 @@ def server(data: Path, *, port: int | None = None) -> Iterator[str]:
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
         process.wait()
+        signal.signal(signal.SIGTERM, before)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """End in order, so that the server ends too."""
+    raise SystemExit(128 + number)
 
 
 def free_port(preferred: int = 0) -> int:

@@ -170,7 +170,7 @@ def _http(error: HTTPException) -> Problem:
 
 def _is_full(error: Exception) -> bool:
     if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return isinstance(error, SQLAlchemyError) and "disk is full" in str(error)
 
 

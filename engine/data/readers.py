@@ -5,6 +5,7 @@ are decided by the whole column, every spelling is kept, and memory stays flat. 
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,8 @@ MAXIMUM_SPELLINGS = 1000
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
 _INTEGER = r"^(0|-?[1-9]\d{0,14})$"
 _LEADING_ZERO = r"^[+-]?0\d"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a character, which JSON can write and UTF-8 can't."""
 _BOOLEANS = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FALSE": 0.0}
 
 
@@ -84,7 +87,7 @@ def ingest_json(source: Path, target: Path, bounds: Bounds) -> Ingested:
     for name, cells in columns.items():
         guess = _Guess(name)
         texts, kinds = _json_cells(name, cells)
-        array = pa.array(texts, pa.string())
+        array = _json_array(name, texts)
         guess.look(array, 0)
         if str in kinds or {bool} < kinds:
             guess.possible = {"text"}
@@ -145,24 +148,25 @@ def _csv_reader(source: Path, columns: int | None) -> Iterator[Any]:
 
 
 def _csv_error(source: Path, message: str, ragged: Sequence[Any]) -> DataError:
-    if ragged:
-        row = ragged[0]
-        return DataError(
-            f"line {row.number}",
-            f"expected {row.expected_columns} cells as in the header, got {row.actual_columns}",
-            code="ragged",
-        )
     if "Empty CSV" in message:
         return DataError("file", "expected a header line and rows, got an empty file", code="empty")
-    if "UTF8" in message:
-        return DataError("file", f"expected text in UTF-8, got {_first_not_utf8(source)}", code="not_utf8")
+    if wrong := _first_not_utf8(source):
+        return DataError("file", f"expected text in UTF-8, got {wrong}", code="not_utf8")
+    if ragged:
+        row = ragged[0]  # its number counts the header but no blank lines, so it is not the line in the file
+        return DataError(
+            f"rows[{row.number - 1}]",
+            f"expected {row.expected_columns} cells as in the header, got {row.actual_columns}"
+            " (data rows are counted from 1)",
+            code="ragged",
+        )
     if "straddling" in message:
         return DataError("file", f"expected rows shorter than {BLOCK_BYTES} bytes, got a longer one", code="long_row")
     return DataError("file", f"expected comma-separated text: {message}", code="not_csv")
 
 
-def _first_not_utf8(source: Path) -> str:
-    """The first byte that is not UTF-8, in words."""
+def _first_not_utf8(source: Path) -> str | None:
+    """The first byte that is not UTF-8, in words; None if there is none."""
     offset = 0
     with source.open("rb") as file:
         while block := file.read(BLOCK_BYTES) + file.readline():  # a line's end never lies within a character
@@ -173,7 +177,7 @@ def _first_not_utf8(source: Path) -> str:
                 where = f"at byte {offset + error.start}" + (f", line {line}" if offset == 0 else "")
                 return f"the byte 0x{block[error.start]:02x} {where}"
             offset += len(block)
-    return "other bytes"
+    return None
 
 
 def _header(source: Path, bounds: Bounds) -> tuple[list[str], list[str]]:
@@ -207,6 +211,8 @@ def _check_names(names: Sequence[str]) -> None:
             raise DataError(f"column {place}", "expected a name, got an empty one", code="unnamed_column")
         if len(name) > 500:
             raise DataError(f"column {place}", f"expected a name of at most 500 letters, got {len(name)}")
+        if _SURROGATE.search(name):
+            raise DataError(f"column {place}", "expected a name of whole characters, got half of one", code="not_utf8")
         if name in seen:
             raise DataError(
                 f"columns.{name}",
@@ -367,7 +373,7 @@ def _json_document(source: Path) -> Any:
         found = dict(pairs)
         if len(found) < len(pairs):
             names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
+            twice = _SURROGATE.sub("?", next(name for name in names if names.count(name) > 1))
             raise DataError(f"columns.{twice}", "expected every key once, got it twice", code="duplicate_column")
         return found
 
@@ -378,12 +384,14 @@ def _json_document(source: Path) -> Any:
     if not content.strip():
         raise DataError("file", "expected a JSON object, got an empty file", code="empty")
     try:
-        return json.loads(content, object_pairs_hook=unique, parse_constant=refuse)
+        return json.loads(content.decode("utf-8-sig"), object_pairs_hook=unique, parse_constant=refuse)
     except UnicodeDecodeError as error:
         raise DataError("file", f"expected text in UTF-8, got {_first_not_utf8(source)}", code="not_utf8") from error
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise DataError(place, f"expected JSON: {error.msg}", code="not_json") from error
+    except ValueError as error:  # Python reads no integer of more than 4300 digits
+        raise DataError("file", "expected finite numbers, got one of thousands of digits", code="infinite") from error
     except RecursionError as error:
         raise DataError("file", "expected cells, got values nested too deep", code="not_json") from error
 
@@ -422,3 +430,13 @@ def _json_cells(name: str, cells: list[Any]) -> tuple[list[str | None], set[type
         for cell in cells
     ]  # fmt: skip
     return texts, kinds
+
+
+def _json_array(name: str, texts: list[str | None]) -> Any:
+    try:
+        return pa.array(texts, pa.string())
+    except UnicodeEncodeError as error:
+        number = next(number for number, text in enumerate(texts, start=1) if text and _SURROGATE.search(text))
+        raise DataError(
+            f"rows[{number}].{name}", "expected text of whole characters, got half of one", code="not_utf8"
+        ) from error

@@ -83,8 +83,8 @@ def as_npz(moment: Moment) -> bytes:
 
 def as_safetensors(moment: Moment) -> bytes:
     """W.1, b.1, … as a safetensors file."""
-    metadata = {"run": moment.run_id, "checkpoint": moment.checkpoint_id, "epoch": str(moment.epoch)}
-    return formats.export(moment.network.views(moment.parameters), metadata)
+    about = {"run": moment.run_id, "checkpoint": moment.checkpoint_id, "epoch": moment.epoch, "step": moment.step}
+    return formats.export(moment.network.views(moment.parameters), about)
 
 
 FORMATS: dict[str, tuple[str, Callable[[Moment], bytes]]] = {

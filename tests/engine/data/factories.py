@@ -17,16 +17,16 @@ def read_csv(text: str | bytes, **bounds: int) -> tuple[Ingested, Table]:
 
 
 def read_json(content: Any, **bounds: int) -> tuple[Ingested, Table]:
-    """The same of JSON: text as it is, other things dumped."""
-    text = content if isinstance(content, str) else json.dumps(content)
-    return _read(ingest_json, text.encode(), Bounds(**bounds))
+    """The same of JSON: text and bytes as they are, other things dumped."""
+    text = content if isinstance(content, (str, bytes)) else json.dumps(content)
+    return _read(ingest_json, text.encode() if isinstance(text, str) else text, Bounds(**bounds))
 
 
 def _read(ingest: Any, content: bytes, bounds: Bounds) -> tuple[Ingested, Table]:
-    folder = Path(tempfile.mkdtemp(prefix="chainrule-test-"))
-    source, target = folder / "source", folder / "table.arrow"
-    source.write_bytes(content)
-    return ingest(source, target, bounds), open_table(target)
+    with tempfile.TemporaryDirectory() as folder:  # what is mapped into memory outlives its file
+        source, target = Path(folder, "source"), Path(folder, "table.arrow")
+        source.write_bytes(content)
+        return ingest(source, target, bounds), open_table(target)
 
 
 def table(**columns: Sequence[Any]) -> Table:

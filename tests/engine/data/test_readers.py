@@ -1,6 +1,8 @@
+import json
+
 import pytest
 
-from engine.data import Column
+from engine.data import Column, Schema
 from engine.errors import DataError
 from tests.engine.data.factories import read_csv, read_json, rows_of
 
@@ -86,7 +88,7 @@ def test_a_late_word_among_numbers_is_warned_of() -> None:
     assert found.warnings == ("x: the first 150 rows hold numbers, row 151 holds 'oops'; all of it is text",)
 
 
-REFUSED_CSV = {
+REFUSED_CSV: dict[str, tuple[str | bytes, str, str]] = {
     "empty": ("", "file: expected a header line and rows, got an empty file", "empty"),
     "only a header": ("x,y\n", "file: expected at least 2 rows of data, got none", "too_few_rows"),
     "one row": ("x,y\n1,2\n", "file: expected at least 2 rows of data, got one", "too_few_rows"),
@@ -95,8 +97,26 @@ REFUSED_CSV = {
         "columns.x: expected every name once, got it for columns 1 and 3",
         "duplicate_column",
     ),
-    "a short row": ("x,y\n1,2\n3\n5,6\n", "line 3: expected 2 cells as in the header, got 1", "ragged"),
-    "a long row": ("x,y\n1,2\n3,4\n5,6,7\n", "line 4: expected 2 cells as in the header, got 3", "ragged"),
+    "a short row": (
+        "x,y\n1,2\n3\n5,6\n",
+        "rows[2]: expected 2 cells as in the header, got 1 (data rows are counted from 1)",
+        "ragged",
+    ),
+    "a long row": (
+        "x,y\n1,2\n3,4\n5,6,7\n",
+        "rows[3]: expected 2 cells as in the header, got 3 (data rows are counted from 1)",
+        "ragged",
+    ),
+    "a short row after blank lines and a cell of two lines": (
+        'x,y\n\n"1\n1",2\n\n3\n5,6\n',
+        "rows[2]: expected 2 cells as in the header, got 1 (data rows are counted from 1)",
+        "ragged",
+    ),
+    "UTF-16": (
+        "x,y\n1,2\n3,4\n".encode("utf-16"),
+        "file: expected text in UTF-8, got the byte 0xff at byte 0, line 1",
+        "not_utf8",
+    ),
     "another encoding": (
         b"x,y\n1,a\n2,caf\xe9\n",
         "file: expected text in UTF-8, got the byte 0xe9 at byte 13, line 3",
@@ -161,7 +181,7 @@ def test_a_number_written_as_text_in_json_is_text() -> None:
     assert found.warnings == ("mixed: holds values of several kinds, so all of it is text",)
 
 
-REFUSED_JSON = {
+REFUSED_JSON: dict[str, tuple[str | bytes, str, str]] = {
     "broken": ('{"columns": {"x": [1,}}', "line 1, column 22: expected JSON", "not_json"),
     "empty": ("", "file: expected a JSON object, got an empty file", "empty"),
     "a list": ("[1, 2]", "file: expected {.columns.: {name: .cells.}}", "wrong_shape"),
@@ -184,6 +204,47 @@ REFUSED_JSON = {
         r"rows\[2\]: expected an object",
         "wrong_shape",
     ),
+    "rows that are no list": ('{"rows": {"x": 1}}', "rows: expected {.columns.: {name: .cells.}}", "wrong_shape"),
+    "columns that are no lists": ('{"columns": {"x": 1}}', "columns: expected {.columns.: {name", "wrong_shape"),
+    "no columns": ('{"columns": {}}', "file: expected at least 2 rows of data, got none", "too_few_rows"),
+    "one row": ('{"rows": [{"x": 1}]}', "file: expected at least 2 rows of data, got one", "too_few_rows"),
+    "a column without a name": (
+        '{"columns": {"": [1, 2]}}',
+        "column 1: expected a name, got an empty",
+        "unnamed_column",
+    ),
+    "a key twice in a row": ('{"rows": [{"x": 1, "x": 2}]}', "columns.x: expected every key once", "duplicate_column"),
+    "a key of half a character twice": (
+        '{"columns": {"\\udc00": [1], "\\udc00": [1]}}',
+        r"columns\.\?: expected every key once",
+        "duplicate_column",
+    ),
+    "minus infinity": ('{"columns": {"x": [1, -Infinity]}}', "file: expected JSON, which has no -Inf", "infinite"),
+    "an integer beyond float64": (
+        '{"columns": {"x": [1, 1%s]}}' % ("0" * 400),
+        r"rows\[2\].x: expected a finite number, got 1000",
+        "infinite",
+    ),
+    "an integer of thousands of digits": (
+        '{"columns": {"x": [1, 1%s]}}' % ("0" * 5000),
+        "file: expected finite numbers, got one of thousands of digits",
+        "infinite",
+    ),
+    "half a character": (
+        '{"columns": {"x": ["a", null, "b\\ud800"]}}',
+        r"rows\[3\].x: expected text of whole characters, got half of one",
+        "not_utf8",
+    ),
+    "half a character in a name": (
+        '{"columns": {"x": [1, 2], "\\ud800": [1, 2]}}',
+        "column 2: expected a name of whole characters, got half of one",
+        "not_utf8",
+    ),
+    "another encoding": (
+        '{"columns": {"x": ["café", "b"]}}'.encode("latin-1"),
+        "file: expected text in UTF-8, got the byte 0xe9 at byte 23, line 1",
+        "not_utf8",
+    ),
     "nesting without end": ('{"rows": ' + "[" * 100_000, "nested too deep", "not_json"),
 }
 
@@ -199,18 +260,41 @@ def test_json_that_is_no_table_is_refused(name: str) -> None:
 
 
 def test_a_schema_survives_json() -> None:
-    column = Column("x", "number", 1, {"1.5": "1.50"})
-    found, _ = read_csv("x\n1.50\n2.5\n\n")
+    found, table = read_csv("x,y\n1.50,a\nNA,b\n")
 
-    assert found.schema.column("x").spellings == {"1.5": "1.50"}
-    assert type(found.schema).from_json([{**column.__dict__}]).columns == (column,)
+    assert found.schema.columns == (Column("x", "number", 1, {"1.5": "1.50"}), Column("y", "text", 0))
+    assert Schema.from_json(json.loads(json.dumps(found.schema.to_json()))) == found.schema
+    assert table.schema == found.schema
 
 
-def test_a_column_is_decided_over_many_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.data.readers.BLOCK_BYTES", 64)
-    numbers = [str(number) for number in range(200)]
+MANY = "1234567,1\n" * 1_000_000
+"""More rows than are read at once."""
 
-    found, table = read_csv("x,y\n" + "".join(f"{number},t{number}\n" for number in numbers))
 
-    assert found.row_count == 200
-    assert [row["y"] for row in rows_of(table)] == [f"t{number}" for number in numbers]
+def test_a_column_is_decided_over_many_blocks() -> None:
+    found, table = read_csv(f"x,y\n{MANY}abc,2\n")
+
+    assert found.row_count == 1_000_001
+    assert [column.type for column in found.schema.columns] == ["text", "integer"]
+    assert table.rows([0, 999_999, 1_000_000]) == [
+        {"x": "1234567", "y": 1},
+        {"x": "1234567", "y": 1},
+        {"x": "abc", "y": 2},
+    ]
+
+
+LATE = {
+    "a short row": ("3\n", r"rows\[1000001\]: expected 2 cells as in the header, got 1"),
+    "an infinity": ("1e999,1\n", r"rows\[1000001\].x: expected a finite number, got 1e999"),
+    "another encoding": (b"caf\xe9,1\n", "file: expected text in UTF-8, got the byte 0xe9 at byte 10000007"),
+    "a row longer than what is read at once": ("a" * 17_000_000 + ",1\n", "file: expected rows shorter than 8388608"),
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_a_fault_far_into_a_file_is_named_by_its_place_in_the_whole(name: str) -> None:
+    fault, message = LATE[name]
+    last = fault if isinstance(fault, bytes) else fault.encode()
+
+    with pytest.raises(DataError, match=message):
+        read_csv(f"x,y\n{MANY}".encode() + last)

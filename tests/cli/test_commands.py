@@ -1,0 +1,329 @@
+"""The command line as a user meets it: real processes, exit codes, what stands on stdout and on stderr."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.samples import PENGUINS
+from tests.support import PATIENCE_SECONDS, TINY, Server, server, until
+
+QUICK = ["--hidden", "8", "--epochs", "5"]
+
+
+def chainrule(*arguments: object, ok: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    done = subprocess.run(
+        [sys.executable, "-m", "service.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        env=os.environ | environment,
+        check=False,
+    )
+    assert (done.returncode == 0) is ok, f"{done.returncode}: {done.stdout}\n{done.stderr}"
+    return done
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with server(tmp_path_factory.mktemp("cli") / "data") as found:
+        yield found
+
+
+@pytest.fixture
+def penguins(tmp_path: Path) -> Path:
+    path = tmp_path / "penguins.csv"
+    path.write_bytes(PENGUINS.content())
+    return path
+
+
+def train(served: Server, file: Path, *options: object) -> str:
+    """Train by command, and give the run's id."""
+    done = chainrule("train", file, "--target", "species", *QUICK, "--server", served.url, "--json", *options)
+    return str(json.loads(done.stdout)["id"])
+
+
+def test_train_shows_losses_and_the_result(served: Server, penguins: Path) -> None:
+    shown = chainrule("train", penguins, "--target", "species", *QUICK, "--server", served.url).stdout
+
+    assert re.search(r"epoch +5 of 5  train loss \d\.\d{4}  validation loss", shown)
+    assert "succeeded" in shown
+    assert "accuracy" in shown
+    assert "\x1b" not in shown  # no colour where there is no terminal
+
+
+def test_json_is_for_programs(served: Server, penguins: Path) -> None:
+    run = train(served, penguins, "--name", "from the shell", "--seed", 4)
+
+    found = json.loads(chainrule("show", run, "--server", served.url, "--json").stdout)
+    listed = json.loads(chainrule("runs", "--server", served.url, "--json").stdout)
+
+    assert (found["name"], found["seed"], found["status"]) == ("from the shell", 4, "succeeded")
+    assert listed[0]["id"] == run
+
+
+def test_every_listing_reads_well(served: Server, penguins: Path) -> None:
+    run = train(served, penguins)
+
+    assert run in chainrule("runs", "--server", served.url).stdout
+    assert "344" in chainrule("datasets", "--server", served.url).stdout
+    assert "8 relu → 3 softmax" in chainrule("show", run, "--server", served.url).stdout
+    assert "succeeded" in chainrule("watch", run, "--server", served.url).stdout
+
+
+def test_predict_answers_for_every_row_of_a_file(served: Server, penguins: Path) -> None:
+    run = train(served, penguins)
+
+    plain = chainrule("predict", run, penguins, "--server", served.url).stdout
+    answer = json.loads(chainrule("predict", run, penguins, "--server", served.url, "--json").stdout)
+
+    assert len(answer["predictions"]) == 344
+    assert plain.count("\n") == 345
+
+
+def test_a_run_is_steered_by_command(served: Server, penguins: Path) -> None:
+    endless = penguins.with_name("endless.json")
+    endless.write_text('{"training": {"epochs": 100000, "early_stopping": null}}')
+    options = ["--target", "species", "--spec", endless, "--detach", "--json", "--server", served.url]
+    run = json.loads(chainrule("train", penguins, *options).stdout)["id"]
+
+    assert "pause" in chainrule("pause", run, "--server", served.url).stdout
+    until(lambda: served.client.run(run).status == "paused", what="the pause")
+    assert "queued" in chainrule("resume", run, "--server", served.url).stdout
+    chainrule("cancel", run, "--server", served.url)
+    until(lambda: served.client.run(run).status == "cancelled", what="the cancel")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["show", "run_none"], "There is no run run_none"),
+        (["train", "FILE", "--target", "colour"], "there is no column 'colour'"),
+        (["train", "FILE", "--target", "species", "--epochs", "200000"], "epochs"),
+    ],
+)
+def test_what_the_server_refuses_is_a_sentence(
+    served: Server, penguins: Path, arguments: list[str], sentence: str
+) -> None:
+    asked = [str(penguins) if argument == "FILE" else argument for argument in arguments]
+
+    done = chainrule(*asked, "--server", served.url, ok=False)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("chainrule: ")
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_server_is_a_sentence() -> None:
+    done = chainrule("runs", "--server", "http://127.0.0.1:9", ok=False)
+
+    assert "no server answers at http://127.0.0.1:9" in done.stderr
+
+
+def test_without_a_server_train_starts_one_and_stops_it(tmp_path: Path, penguins: Path) -> None:
+    done = chainrule(
+        "train", penguins, "--target", "species", *QUICK, "--server", "http://127.0.0.1:9", "--data", tmp_path / "data"
+    )
+
+    first, url = done.stdout.splitlines()[0], re.search(r"http://127\.0\.0\.1:\d{2,}", done.stdout.splitlines()[0])
+    assert first.startswith("No server answers at http://127.0.0.1:9, so one is started at")
+    assert url is not None
+    assert "succeeded" in done.stdout
+    assert (tmp_path / "data" / "chainrule.sqlite3").exists()
+
+
+# Serving -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_port_in_use_is_a_sentence(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        done = chainrule("serve", "--port", port, "--data", tmp_path / "data", ok=False)
+
+    assert f"port {port} on 127.0.0.1 can't be used: Address already in use; choose another with --port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_in_use_is_a_sentence(served: Server) -> None:
+    done = chainrule("serve", "--port", 0, "--data", served.folder, ok=False)
+
+    assert f"is in use by a server with process id {served.process.pid}" in done.stderr
+
+
+def test_a_folder_of_a_newer_release_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "chainrule.json").write_text('{"format": 99, "id": "folder_1"}')
+
+    done = chainrule("serve", "--port", 0, "--data", tmp_path, ok=False)
+
+    assert "has format 99, which a newer release of Chainrule wrote; this one reads format 1" in done.stderr
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", "not json"])
+def test_a_folder_with_a_broken_mark_is_a_sentence(tmp_path: Path, content: str) -> None:
+    (tmp_path / "chainrule.json").write_text(content)
+
+    done = chainrule("serve", "--port", 0, "--data", tmp_path, ok=False)
+
+    assert "is not readable as the mark of a Chainrule data folder" in done.stderr
+
+
+def test_a_folder_may_hold_other_files(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+
+    with server(tmp_path) as found:
+        assert found.client.is_live()
+
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_killed_servers_folder_is_free_again(tmp_path: Path) -> None:
+    with server(tmp_path / "data") as found:
+        found.kill()
+        found.start()
+
+        assert found.client.is_live()
+
+
+def test_an_open_address_without_a_token_is_refused(tmp_path: Path) -> None:
+    done = chainrule("serve", "--host", "0.0.0.0", "--port", 0, "--data", tmp_path, ok=False)
+
+    assert "0.0.0.0 can be reached from other machines: set CHAINRULE_TOKEN" in done.stderr
+
+
+def test_a_setting_that_can_not_be_is_a_sentence(tmp_path: Path) -> None:
+    done = chainrule("serve", "--data", tmp_path, ok=False, CHAINRULE_WORKERS="many")
+
+    assert "workers" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_logs_go_to_stderr_as_json_where_asked(tmp_path: Path) -> None:
+    with server(tmp_path / "data", CHAINRULE_LOG_JSON="true") as found:
+        assert found.client.is_live()
+
+    lines = [json.loads(line) for line in (tmp_path / "data.log").read_text().splitlines()]
+    assert {"at", "level", "logger", "message"} <= set(lines[0])
+    assert any("Chainrule answers at" in line["message"] for line in lines)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_server_with_exit_code_0(tmp_path: Path, number: signal.Signals) -> None:
+    with server(tmp_path / "data") as found:
+        found.process.send_signal(number)
+
+        assert found.process.wait(PATIENCE_SECONDS) == 0
+
+
+def test_a_token_is_asked_for_and_given(tmp_path: Path) -> None:
+    with server(tmp_path / "data", CHAINRULE_TOKEN="open-sesame") as found:
+        refused = chainrule("runs", "--server", found.url, ok=False)
+        listed = chainrule("runs", "--server", found.url, "--json", CHAINRULE_TOKEN="open-sesame")
+
+    assert "Authorization" in refused.stderr
+    assert json.loads(listed.stdout) == []
+
+
+def test_a_full_disk_is_a_sentence_and_what_was_accepted_stays(tmp_path: Path) -> None:
+    with server(tmp_path / "data", "--workers", "0") as found:
+        kept = found.client.upload_bytes(TINY, name="kept")
+        limit = 64 * 1024
+        subprocess.run(["prlimit", "--pid", str(found.process.pid), f"--fsize={limit}"], check=True)
+        big = write(tmp_path / "big.csv", limit)
+        refused = chainrule("train", big, "--target", "y", "--server", found.url, ok=False)
+
+        assert "disk" in refused.stderr
+        assert found.client.dataset(kept.id).rows == 40
+
+
+def write(path: Path, size: int) -> Path:
+    path.write_text("x,y\n" + "1,2\n3,4\n" * (size // 4))
+    return path
+
+
+# Keeping -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_backup_of_a_working_server_restores_to_the_same_runs(served: Server, penguins: Path, tmp_path: Path) -> None:
+    run = train(served, penguins)
+
+    chainrule("backup", tmp_path / "backup", "--data", served.folder)
+    chainrule("restore", tmp_path / "backup", "--data", tmp_path / "restored")
+
+    with server(tmp_path / "restored") as found:
+        again = found.client.run(run)
+        assert again.weights_digest == served.client.run(run).weights_digest
+        assert found.client.weights(run) == served.client.weights(run)
+        assert found.client.inspect(run, dataset_rows={"part": "train"}).loss is not None
+
+
+def test_a_damaged_backup_is_not_restored(served: Server, penguins: Path, tmp_path: Path) -> None:
+    train(served, penguins)
+    chainrule("backup", tmp_path / "backup", "--data", served.folder)
+    dataset = next((tmp_path / "backup" / "datasets").iterdir())
+    dataset.write_bytes(dataset.read_bytes()[:-1] + b"x")
+
+    done = chainrule("restore", tmp_path / "backup", "--data", tmp_path / "restored", ok=False)
+
+    assert "is not what was backed up: expected SHA-256" in done.stderr
+    assert not (tmp_path / "restored").exists()
+
+
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_a_folder_with_something_in_it_is_never_written_over(served: Server, tmp_path: Path, command: str) -> None:
+    chainrule("backup", tmp_path / "backup", "--data", served.folder)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+
+    done = (
+        chainrule("backup", tmp_path / "mine", "--data", served.folder, ok=False)
+        if command == "backup"
+        else chainrule("restore", tmp_path / "backup", "--data", tmp_path / "mine", ok=False)
+    )
+
+    assert "is not empty" in done.stderr
+
+
+# The demonstration -------------------------------------------------------------------------------------------------
+
+
+def test_the_demo_shows_the_whole_job_and_ends(tmp_path: Path) -> None:
+    shown = chainrule("demo", "--once", "--data", tmp_path / "data").stdout
+
+    accuracies = [float(found) for found in re.findall(r"test accuracy (\d\.\d+)", shown)]
+    assert len(accuracies) == 2
+    assert accuracies[0] >= 0.95
+    assert accuracies[1] >= 0.96
+    assert "Gentoo: " in shown
+    assert "mismatch" not in shown
+    assert len(re.findall(r"[Wb]\.2\[.*  ok *$", shown, re.MULTILINE)) >= 5
+
+
+def test_a_demo_that_is_ended_takes_its_server_with_it(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "service.cli", "demo", "--data", str(tmp_path / "data")],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    lines = iter(process.stdout.readline, "")
+    url = re.search(r"http://127\.0\.0\.1:\d+", next(lines))
+    next(line for line in lines if "Ctrl-C stops it" in line)
+    process.terminate()
+    process.stdout.close()
+
+    assert process.wait(PATIENCE_SECONDS) == 128 + signal.SIGTERM
+    assert url is not None
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(url[0].rpartition(":")[2])))
