@@ -283,7 +283,7 @@ def test_a_column_is_decided_over_many_blocks() -> None:
     ]
 
 
-LATE = {
+LATE: dict[str, tuple[str | bytes, str]] = {
     "a short row": ("3\n", r"rows\[1000001\]: expected 2 cells as in the header, got 1"),
     "an infinity": ("1e999,1\n", r"rows\[1000001\].x: expected a finite number, got 1e999"),
     "another encoding": (b"caf\xe9,1\n", "file: expected text in UTF-8, got the byte 0xe9 at byte 10000007"),
