@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from engine import __version__
-from service.dependencies import DatabaseDep, WriteSession
+from service.dependencies import DatabaseDep, ReadSession
 from service.errors import Unavailable
 from service.problems import errors_of
 from service.schemas.health import LiveBody, ReadyBody, WorkerBody
@@ -21,11 +21,11 @@ def get_live() -> LiveBody:
 
 
 @router.get("/ready", responses=errors_of())
-def get_ready(session: WriteSession, database: DatabaseDep) -> ReadyBody:
-    """The database takes writes, and a worker was seen within ten seconds; otherwise 503."""
+def get_ready(session: ReadSession, database: DatabaseDep) -> ReadyBody:
+    """A worker wrote its heartbeat to the database within ten seconds; otherwise 503."""
     found = workers.fresh(session, within_seconds=FRESH_SECONDS)
     if not found:
-        raise Unavailable("No worker was seen within 10 seconds: runs are accepted, but wait.", code="no_worker")
+        raise Unavailable("No worker wrote its heartbeat to the database within 10 seconds.", code="no_worker")
     return ReadyBody(
         status="ready",
         database=f"SQLite {database.sqlite_version}" if database.is_sqlite else database.url.get_backend_name(),

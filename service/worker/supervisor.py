@@ -6,7 +6,9 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
@@ -24,6 +26,8 @@ from service.worker.rescue import settle
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
+RETRY_SECONDS = 1.0
+"""After the database could not be used."""
 SEEN_SECONDS = 2.0
 
 
@@ -51,9 +55,10 @@ class Supervisor:
     def run(self) -> None:
         """Claim and look after children until `stop`; then let them store their work, or kill those that do not."""
         while not self._stopping.is_set() and not self._tried(self._register):
-            self._stopping.wait(1.0)
-        while not self._stopping.wait(POLL_SECONDS):
-            self._tried(self._turn)
+            self._stopping.wait(RETRY_SECONDS)
+        pause = POLL_SECONDS
+        while not self._stopping.wait(pause):
+            pause = POLL_SECONDS if self._tried(self._turn) else RETRY_SECONDS
         self._wind_down()
 
     def stop(self) -> None:
@@ -133,7 +138,7 @@ class Supervisor:
         for child in list(self.children):
             child.process.kill()
             child.process.join()
-            self._tried(lambda claim=child.claim: self._give_back(claim))
+            self._tried(partial(self._give_back, child.claim))
             self._forget(child)
         self._tried(self._unregister)
 
@@ -146,12 +151,12 @@ class Supervisor:
         with self.database.write() as session:
             workers.forget(session, self.worker_id)
 
-    def _tried(self, action: object) -> bool:
+    def _tried(self, action: Callable[[], None]) -> bool:
         """Do something with the database; where it is locked or away, say so and go on."""
         try:
-            action()  # type: ignore[operator]
+            action()
         except (SQLAlchemyError, OSError) as error:
-            log.warning("the database could not be used, trying again: %s", error)
+            log.warning("the database could not be used, trying again: %s", getattr(error, "orig", error))
             return False
         return True
 
