@@ -1,0 +1,42 @@
+"""`python -m tests.benchmarks training` and `python -m tests.benchmarks predict`: measurements, never pass or fail."""
+
+import argparse
+
+from service.processes import set_threads
+from tests.benchmarks.workloads import WORKLOADS
+
+
+def main() -> None:
+    """Run one benchmark, with the BLAS threads set before NumPy is loaded."""
+    options = _options()
+    set_threads(options.threads)
+    if options.benchmark == "training":
+        from tests.benchmarks import training as benchmark
+    else:
+        from tests.benchmarks import predict as benchmark
+    benchmark.main(options)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    benchmarks = parser.add_subparsers(dest="benchmark", required=True)
+    training = benchmarks.add_parser("training", help="our step beside those of a textbook, scikit-learn and PyTorch")
+    training.add_argument("--rounds", type=_positive, default=15, help="how often each is timed")
+    training.add_argument("--workload", choices=WORKLOADS, action="append", help="only this one; again for several")
+    predict = benchmarks.add_parser("predict", help="latency of a server's predictions")
+    predict.add_argument("--requests", type=_positive, default=1000, help="of each size")
+    for each in (training, predict):
+        each.add_argument("--threads", type=_positive, default=1, help="BLAS threads")
+        each.add_argument("--json", action="store_true", help="print JSON for programs")
+    return parser.parse_args()
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""Whoever trains in the training benchmark: the same network, rows and batch size, float32, Adam at 0.001.
+
+`time_round` trains a fixed number of steps and gives the seconds they took. A step is all a training does for a
+batch: gather its rows (of an order shuffled anew each round), forward, loss, backward, Adam, and the running loss.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from time import perf_counter
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+from engine.network import Network
+from engine.parameters import Array
+from engine.spec import DenseSpec, ReluSpec, SoftmaxSpec, TrainingSpec
+from engine.training import TrainingData, TrainingState, train
+from tests.benchmarks.textbook import LEARNING_RATE, TextbookNetwork
+from tests.benchmarks.workloads import Workload
+
+DTYPE = "float32"
+SEED = 7
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Made-up rows with something to learn in them: a round's, and one batch more."""
+
+    X: Array
+    Y: Array
+    """(m, n_out): the classes one-hot, or the numbers."""
+
+    @classmethod
+    def of(cls, workload: Workload) -> "Rows":
+        random = np.random.default_rng(SEED)
+        m = (workload.steps + 1) * workload.batch_size
+        X = random.normal(size=(m, workload.widths[0])).astype(DTYPE)
+        Z = X @ random.normal(size=(workload.widths[0], workload.widths[-1])) + random.normal(size=(m, 1))
+        Y = np.eye(workload.widths[-1])[Z.argmax(axis=1)] if workload.is_classification else Z / Z.std()
+        return cls(X, Y.astype(DTYPE))
+
+
+class Rival(ABC):
+    """One implementation, ready to train one workload."""
+
+    title: ClassVar[str]
+
+    @classmethod
+    def is_installed(cls) -> bool:
+        return True
+
+    @abstractmethod
+    def __init__(self, workload: Workload, rows: Rows) -> None: ...
+
+    @abstractmethod
+    def time_round(self) -> float:
+        """Train `workload.steps` steps; gives the seconds."""
+
+
+class Ours(Rival):
+    """`engine.training.train`, stopped before the epoch's last step: what ends an epoch is no part of a step."""
+
+    title = "chainrule"
+
+    def __init__(self, workload: Workload, rows: Rows) -> None:
+        network, training = network_of(workload), training_of(workload)
+        state = TrainingState.start(network, training, seed=SEED)
+        data = TrainingData(rows.X, rows.Y, task="classification" if workload.is_classification else "regression")
+        self.reports = train(network, data, training, state, seed=SEED, interrupt=lambda: state.step == workload.steps)
+
+    def time_round(self) -> float:
+        begun = perf_counter()
+        next(self.reports)
+        seconds = perf_counter() - begun
+        next(self.reports)
+        return seconds
+
+
+class Textbook(Rival):
+    """The plain equations in NumPy."""
+
+    title = "textbook"
+
+    def __init__(self, workload: Workload, rows: Rows) -> None:
+        self.workload, self.rows = workload, rows
+        self.network = textbook_of(workload, dtype=DTYPE)
+        self.random = np.random.default_rng(SEED)
+
+    def time_round(self) -> float:
+        begun = perf_counter()
+        order = self.random.permutation(self.workload.steps * self.workload.batch_size)
+        self.network.train_epoch(self.rows.X, self.rows.Y, order, batch_size=self.workload.batch_size)
+        return perf_counter() - begun
+
+
+class ScikitLearn(Rival):
+    """`partial_fit`: one epoch, with the checks of its input that scikit-learn makes for each."""
+
+    title = "scikit-learn"
+
+    def __init__(self, workload: Workload, rows: Rows) -> None:
+        kind = MLPClassifier if workload.is_classification else MLPRegressor
+        self.model = kind(
+            hidden_layer_sizes=workload.widths[1:-1],
+            alpha=0,
+            batch_size=workload.batch_size,
+            learning_rate_init=LEARNING_RATE,
+            random_state=SEED,
+        )
+        m = workload.steps * workload.batch_size
+        self.X = rows.X[:m]
+        self.y = rows.Y[:m].argmax(axis=1) if workload.is_classification else rows.Y[:m, 0]
+        self.classes = {"classes": np.arange(workload.widths[-1])} if workload.is_classification else {}
+
+    def time_round(self) -> float:
+        begun = perf_counter()
+        self.model.partial_fit(self.X, self.y, **self.classes)
+        return perf_counter() - begun
+
+
+class PyTorch(Rival):
+    """The usual eager loop: tensors, `nn.Sequential`, `optim.Adam`."""
+
+    title = "PyTorch"
+    fused: ClassVar[bool | None] = None
+
+    @classmethod
+    def is_installed(cls) -> bool:
+        return find_spec("torch") is not None
+
+    def __init__(self, workload: Workload, rows: Rows) -> None:
+        self.torch = torch = _torch()
+        torch.manual_seed(SEED)
+        self.workload = workload
+        layers: list[Any] = []
+        for n_in, n_out in zip(workload.widths, workload.widths[1:], strict=False):
+            layers += [torch.nn.Linear(n_in, n_out), torch.nn.ReLU()]
+        self.model = torch.nn.Sequential(*layers[:-1])
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=LEARNING_RATE, fused=self.fused)
+        self.loss = torch.nn.CrossEntropyLoss() if workload.is_classification else torch.nn.MSELoss()
+        self.X = torch.from_numpy(rows.X)
+        self.Y = torch.from_numpy(rows.Y.argmax(axis=1) if workload.is_classification else rows.Y)
+
+    def time_round(self) -> float:
+        begun, running_loss = perf_counter(), 0.0
+        order = self.torch.randperm(self.workload.steps * self.workload.batch_size)
+        for rows in order.split(self.workload.batch_size):
+            self.optimizer.zero_grad()
+            loss = self.loss(self.model(self.X[rows]), self.Y[rows])
+            loss.backward()
+            self.optimizer.step()
+            running_loss += loss.item()
+        return perf_counter() - begun
+
+
+class PyTorchFused(PyTorch):
+    """The same with the update as one compiled function."""
+
+    title = "PyTorch, fused Adam"
+    fused = True
+
+
+RIVALS: tuple[type[Rival], ...] = (Ours, Textbook, ScikitLearn, PyTorch, PyTorchFused)
+
+
+def network_of(workload: Workload) -> Network:
+    """The workload's network in our engine."""
+    *hidden, n_out = workload.widths[1:]
+    layers = [DenseSpec(units=units, activation=ReluSpec()) for units in hidden]
+    if workload.is_classification:
+        head, loss = DenseSpec(units=n_out, activation=SoftmaxSpec()), "cross_entropy"
+    else:
+        head, loss = DenseSpec(units=n_out), "half_squared_error"
+    return Network.build([*layers, head], n_in=workload.widths[0], loss=loss)
+
+
+def training_of(workload: Workload, **changes: Any) -> TrainingSpec:
+    """Plain training, without end, penalty or early stopping."""
+    plain = {"batch_size": workload.batch_size, "epochs": 1_000_000, "l2": 0.0, "early_stopping": None, "dtype": DTYPE}
+    return TrainingSpec(**{**plain, **changes})
+
+
+def textbook_of(workload: Workload, *, dtype: str) -> TextbookNetwork:
+    """The workload's network in the textbook, from the weights ours starts with."""
+    network = network_of(workload)
+    views = network.views(network.initial_parameters(seed=SEED, dtype=dtype))
+    layers = range(1, len(workload.widths))
+    return TextbookNetwork(
+        [views[f"W.{layer}"] for layer in layers],
+        [views[f"b.{layer}"] for layer in layers],
+        is_classification=workload.is_classification,
+    )
+
+
+@cache
+def _torch() -> Any:
+    """PyTorch, with as many threads as our BLAS has."""
+    import torch
+
+    from engine.fingerprint import fingerprint
+
+    torch.set_num_threads(fingerprint(DTYPE)["threads"] or 1)
+    return torch

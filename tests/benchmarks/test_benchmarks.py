@@ -1,0 +1,43 @@
+"""The benchmarks run, and what they compare does the same work. No time is asserted."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+
+from engine.training import TrainingData, TrainingState, epoch_order, train
+from tests.benchmarks.rivals import RIVALS, SEED, Rows, network_of, textbook_of, training_of
+from tests.benchmarks.workloads import WORKLOADS, Workload
+
+
+def test_the_training_benchmark_gives_a_row_for_each_rival_present() -> None:
+    command = [sys.executable, "-m", "tests.benchmarks", "training", "--rounds", "1", "--workload", "tiny", "--json"]
+
+    answer = subprocess.run(command, capture_output=True, check=True)
+
+    found = json.loads(answer.stdout)
+    assert found["machine"]["fingerprint"]["threads"] == 1
+    assert [row["rival"] for row in found["rows"]] == [rival.title for rival in RIVALS if rival.is_installed()]
+    assert all(row["workload"] == "tiny" and row["microseconds"] > 0 for row in found["rows"])
+
+
+def test_the_textbook_trains_to_our_weights() -> None:
+    for name in ("tiny", "tabular"):
+        ours, textbook = trained(Workload(WORKLOADS[name].widths, batch_size=32, steps=20))
+
+        np.testing.assert_allclose(textbook, ours, rtol=1e-9, atol=1e-12)
+
+
+def trained(workload: Workload) -> tuple[np.ndarray, np.ndarray]:
+    """Our weights and the textbook's after one epoch from the same start, in float64."""
+    rows, network, spec = Rows.of(workload), network_of(workload), training_of(workload, epochs=1, dtype="float64")
+    X, Y = rows.X.astype("float64"), rows.Y.astype("float64")
+    state = TrainingState.start(network, spec, seed=SEED)
+    textbook = textbook_of(workload, dtype="float64")
+
+    list(train(network, TrainingData(X, Y), spec, state, seed=SEED))
+    textbook.train_epoch(X, Y, epoch_order(len(X), seed=SEED, epoch=0), batch_size=workload.batch_size)
+
+    layers = zip(textbook.W, textbook.b, strict=True)
+    return state.parameters, np.concatenate([each.ravel() for layer in layers for each in layer])

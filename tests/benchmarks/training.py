@@ -1,0 +1,64 @@
+"""The training benchmark: each rival's microseconds per step, measured in turn (A B C A B C …), as medians."""
+
+import json
+from argparse import Namespace
+from collections.abc import Iterator
+from statistics import median
+from typing import Any
+
+from tests.benchmarks import machine
+from tests.benchmarks.rivals import RIVALS, Ours, Rival, Rows
+from tests.benchmarks.workloads import WORKLOADS, Workload
+
+
+def main(options: Namespace) -> None:
+    """Measure, and print a table or JSON."""
+    names = options.workload or list(WORKLOADS)
+    present = [rival for rival in RIVALS if rival.is_installed()]
+    rows = [row for name in names for row in measure(name, WORKLOADS[name], present, rounds=options.rounds)]
+    found = {"machine": machine.describe(), "rounds": options.rounds, "rows": rows}
+    print(json.dumps(found, indent=2) if options.json else _in_words(found, present))
+
+
+def measure(name: str, workload: Workload, present: list[type[Rival]], *, rounds: int) -> Iterator[dict[str, Any]]:
+    """One row for each rival: the median of its rounds, and the ratio to ours."""
+    rows = Rows.of(workload)
+    contestants = [rival(workload, rows) for rival in present]
+    for each in contestants:
+        each.time_round()  # warms caches and lazy imports
+    seconds: dict[str, list[float]] = {each.title: [] for each in contestants}
+    for _ in range(rounds):
+        for each in contestants:
+            seconds[each.title].append(each.time_round())
+    for title, found in seconds.items():
+        yield {
+            "workload": name,
+            "layers": workload.layers,
+            "batch_size": workload.batch_size,
+            "rival": title,
+            "microseconds": 1e6 * median(found) / workload.steps,
+            "fastest": 1e6 * min(found) / workload.steps,
+            "ratio": median(found) / median(seconds[Ours.title]),
+        }
+
+
+def _in_words(found: dict[str, Any], present: list[type[Rival]]) -> str:
+    cells: dict[str, list[str]] = {}
+    for row in found["rows"]:
+        start = [row["workload"], row["layers"], str(row["batch_size"])]
+        cells.setdefault(row["workload"], start).append(_cell(row))
+    head = ["workload", "layers", "batch", *(rival.title for rival in present)]
+    return "\n".join(
+        [
+            machine.sentences(found["machine"]),
+            f"Microseconds per training step in float32, medians of {found['rounds']} interleaved rounds; "
+            "in brackets how many times as long as ours.",
+            "",
+            machine.table(head, list(cells.values())),
+        ]
+    )
+
+
+def _cell(row: dict[str, Any]) -> str:
+    ratio = "" if row["rival"] == Ours.title else f" ({row['ratio']:.1f}×)"
+    return f"{row['microseconds']:.1f}{ratio}"
