@@ -63,7 +63,10 @@ MAXIMUM_PROBLEMS = 100
 
 
 def raise_all(problems: Sequence[DataError]) -> None:
-    """Raise one DataError that says the first problem and lists them all; nothing if there are none."""
+    """Raise one DataError that says the first problem and lists them all, one a place; nothing if there are none."""
     if problems:
         first = problems[0]
-        raise DataError(first.place, first.message, code=first.code, problems=problems[:MAXIMUM_PROBLEMS])
+        found: dict[str, DataError] = {}
+        for problem in problems:
+            found.setdefault(problem.place, problem)
+        raise DataError(first.place, first.message, code=first.code, problems=list(found.values())[:MAXIMUM_PROBLEMS])

@@ -58,7 +58,7 @@ def _number(cell: Any, feature: Feature) -> float | str | None:
         value = float(cell)
     except OverflowError:
         value = float("inf")
-    return value if np.isfinite(value) else "expected a finite number, got a larger one than float64 holds"
+    return value if not np.isinf(value) else "expected a finite number, got a larger one than float64 holds"
 
 
 def text_cells(cells: list[Any], feature: Feature, problems: list[DataError], warnings: list[str]) -> Array:

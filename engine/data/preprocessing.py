@@ -146,7 +146,7 @@ class Preprocessing:
         """Rows as they come over the wire: objects by column name, or lists in the order of `feature_names`.
 
         With targets, objects hold the target columns too, and lists end with them. Raises DataError that lists every
-        missing column and every cell of a wrong type.
+        missing column, every cell of a wrong type and every number that the dtype can't hold once it is scaled.
         """
         names = self.feature_names + (tuple(target.name for target in self.targets) if with_targets else ())
         problems, warnings = list[DataError](), list[str]()
@@ -156,7 +156,12 @@ class Preprocessing:
         codes = [text_cells(columns[feature.name], feature, problems, warnings) for feature in plan.texts]
         Y = self._target_cells(columns, problems, dtype, n_out) if with_targets else None
         raise_all(problems)
-        return Encoded(self._encode(values, codes, len(rows), dtype), Y, tuple(warnings))
+        X = self._encode(values, codes, len(rows), dtype)
+        if not np.isfinite(X).all():
+            raise_all(_too_far(X, self.input_names))
+        if Y is not None and not np.isfinite(Y).all():
+            raise_all(_too_far(Y, names[-len(self.targets) :]))
+        return Encoded(X, Y, tuple(warnings))
 
     def decode(self, A: Array) -> list[dict[str, Any]]:
         """Outputs (m, n_out) in words: labels with probabilities that sum to 1, or values in the target's unit."""
@@ -207,7 +212,8 @@ class Preprocessing:
             blank = np.isnan(matrix)
             if blank.any():
                 matrix = np.where(blank, plan.fills, matrix)
-            X[:, plan.number_places] = (matrix - plan.means) / plan.scales
+            with np.errstate(over="ignore"):  # to infinity, which whoever uses X refuses by its place
+                X[:, plan.number_places] = (matrix - plan.means) / plan.scales
         rows = np.arange(count)
         for feature, start, cells in zip(plan.texts, plan.text_starts, codes, strict=True):
             fill = feature.levels.index(str(feature.fill))
@@ -242,7 +248,8 @@ class Preprocessing:
     ) -> dict[str, list[Any]]:
         known = self._known_names
         extra = dict.fromkeys(name for row in rows if not row.keys() <= known for name in row if name not in known)
-        warnings += [f"{name}: not a column this run learned from; ignored" for name in list(extra)[:MAXIMUM_EXTRA]]
+        named = [name.encode(errors="replace").decode() for name in list(extra)[:MAXIMUM_EXTRA]]
+        warnings += [f"{name}: not a column this run learned from; ignored" for name in named]
         try:
             return {name: [row[name] for row in rows] for name in names}
         except KeyError:
@@ -282,7 +289,8 @@ class Preprocessing:
                 for number in np.flatnonzero(np.isnan(values)):
                     problems.append(DataError(f"rows[{number}].{target.name}", "expected a number, got a blank"))
                 scaled.append((values - target.mean) / target.scale)
-            return np.stack(scaled, axis=1).astype(dtype)
+            with np.errstate(over="ignore"):
+                return np.stack(scaled, axis=1).astype(dtype)
         codes = [class_cells(columns[target.name], target, problems) for target in self.targets]
         return None if problems else self._class_outputs(codes, dtype, n_out)
 
@@ -332,6 +340,18 @@ class _Plan:
             texts=tuple(feature for feature, _ in texts),
             text_starts=tuple(start for _, start in texts),
         )
+
+
+def _too_far(values: Array, names: Sequence[str]) -> list[DataError]:
+    """A problem for each cell that scaling made infinite."""
+    return [
+        DataError(
+            f"rows[{number}].{names[place]}",
+            f"expected a number nearer to those of training, got one too large for {values.dtype} once it is scaled",
+            code="too_large",
+        )
+        for number, place in np.argwhere(~np.isfinite(values))
+    ]
 
 
 def _feature_names(table: Table, spec: RunSpec) -> Sequence[str]:

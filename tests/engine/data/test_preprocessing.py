@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.data import Preprocessing, Table
-from engine.errors import DataError
-from tests.engine.data.factories import rows_of, spec, table
+from engine.data.features import MAXIMUM_LEVELS
+from engine.errors import MAXIMUM_PROBLEMS, DataError
+from tests.engine.data.factories import read_csv, rows_of, spec, table
 
 COUNT = 40
 COLUMNS: dict[str, list[Any]] = {
@@ -30,6 +32,10 @@ def fit(target: Any = "label", found: Table | None = None, **more: Any) -> Prepr
     return Preprocessing.fit(found or mixed(), spec(target, **more))
 
 
+MIXED = mixed()
+FITTED = fit(found=MIXED)
+
+
 # Fitting -----------------------------------------------------------------------------------------------------------
 
 
@@ -41,6 +47,19 @@ def test_numbers_are_standardised_over_the_training_rows_alone() -> None:
     assert X.mean() == pytest.approx(0, abs=1e-12)
     assert X.std() == pytest.approx(1)
     assert found.features[0].mean == np.array(COLUMNS["price"])[train].mean()
+
+
+@given(part=st.sampled_from(["validation", "test"]), place=st.integers(0, 5), size=st.floats(-1e6, 1e6), kind=st.text())
+def test_no_cell_outside_the_training_rows_can_change_what_is_fitted(
+    part: str, place: int, size: float, kind: str
+) -> None:
+    number = int(FITTED.split(MIXED).part(part)[place])
+    changed = {name: list(cells) for name, cells in COLUMNS.items()}
+    changed["size"][number], changed["kind"][number] = size, kind.encode(errors="replace").decode()
+
+    again = fit(found=table(**changed))
+
+    assert again == FITTED
 
 
 def test_blanks_are_the_median_or_the_most_frequent_of_the_training_rows() -> None:
@@ -83,6 +102,47 @@ def test_a_text_that_names_every_row_is_dropped() -> None:
     assert "like an identifier" in found.warnings[0]
 
 
+def test_of_very_many_texts_the_most_frequent_are_learned_from() -> None:
+    words = [f"w{i % 300:03}" for i in range(1200)]
+    found = fit("y", table(word=words, y=[i % 2 for i in range(1200)]), split={"validation": 0, "test": 0.2})
+
+    train = found.split(table(word=words, y=[i % 2 for i in range(1200)])).train
+
+    counts = Counter(words[number] for number in train)
+    kept = set(found.features[0].levels)
+    assert len(kept) == MAXIMUM_LEVELS
+    assert min(counts[word] for word in kept) >= max(counts[word] for word in counts.keys() - kept)
+    assert found.warnings == (f"word: only its 256 most frequent texts of {len(counts)} are learned from",)
+
+
+def test_a_part_that_few_rows_leave_empty_is_warned_of() -> None:
+    found = fit("y", table(x=[1, 2, 3], y=["a", "b", "a"]))
+
+    assert found.warnings == (
+        "split: 3 rows are too few for a validation part of 0.15; it is empty",
+        "split: 3 rows are too few for a test part of 0.15; it is empty",
+    )
+
+
+def test_features_stand_in_the_order_asked_for() -> None:
+    found = fit(features=["kind", "price", "open"])
+
+    assert found.feature_names == ("kind", "price", "open")
+    assert found.input_names == ("kind=a", "kind=b", "kind=c", "price", "open")
+    assert found.n_in == 5
+
+
+@pytest.mark.parametrize("stratify", [True, False])
+def test_classes_keep_their_shares_where_the_split_is_stratified(stratify: bool) -> None:
+    rare = table(x=list(range(200)), y=["rare" if i < 20 else "common" for i in range(200)])
+    found = fit("y", rare, split={"validation": 0.25, "test": 0.25, "stratify": stratify}, seed=4)
+
+    split = found.split(rare)
+
+    counts = [int((split.part(name) < 20).sum()) for name in ("train", "validation", "test")]
+    assert (counts == [10, 5, 5]) is stratify
+
+
 def test_rows_without_a_target_are_left_out_with_a_warning() -> None:
     holes = table(x=list(range(40)), y=[None if i < 4 else i % 2 for i in range(40)])
 
@@ -113,6 +173,30 @@ def test_the_task_follows_from_the_target(name: str) -> None:
     assert (found.facts.kind, found.facts.outputs) == (kind, outputs)
 
 
+def test_one_class_in_a_file_of_blanks_is_refused() -> None:
+    with pytest.raises(DataError, match="target: expected at least 2 rows with a value in y, got 1") as caught:
+        fit("y", table(x=[1, 2, 3], y=["a", None, None]))
+
+    assert caught.value.code == "empty_target"
+
+
+def test_a_number_that_varies_outside_the_training_rows_alone_is_refused() -> None:
+    lone = table(x=list(range(10)), y=[0.5] * 9 + [1.5])
+
+    with pytest.raises(DataError, match="target: expected y to vary over the training rows") as caught:
+        fit("y", lone, seed=0)
+
+    assert caught.value.code == "constant_target"
+
+
+def test_every_unknown_column_is_listed_at_once() -> None:
+    with pytest.raises(DataError) as caught:
+        fit(["hue", "price"], features=["tone", "size", "shade"])
+
+    assert [problem.place for problem in caught.value.problems] == ["target[0]", "features[0]", "features[2]"]
+    assert {problem.code for problem in caught.value.problems} == {"unknown_column"}
+
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown target": ({"target": "colour"}, "target: there is no column 'colour'; the dataset has size, count"),
     "an unknown feature": ({"features": ["size", "hue"]}, r"features\[1\]: there is no column 'hue'"),
@@ -123,6 +207,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a constant number": ({"target": "constant"}, "target: expected constant to vary, got one value in all 40 rows"),
     "no value at all": ({"target": "none"}, "target: expected at least 2 rows with a value in none, got 0"),
     "mixed targets": ({"target": ["label", "price"]}, "label: 3 classes, price: numbers; train a run for each"),
+    "a target twice": ({"target": ["price", "price"]}, "target: expected every column once, got one twice"),
+    "too many classes": ({"target": "many"}, "target: expected at most 1000 classes, but many has 1001$"),
+    "too many numbers as classes": (
+        {"target": "numbers", "task": "classification"},
+        'target: expected at most 1000 classes, but numbers has 1001; ask for "task": "regression"',
+    ),
     "nothing to learn from": ({"features": ["one"]}, "features: expected at least one column that varies"),
     "numbers too large to standardise": ({"features": ["huge"]}, "columns.huge: expected numbers whose squares"),
 }
@@ -131,9 +221,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_can_not_be_learned_is_refused_at_its_place(name: str) -> None:
     change, message = REFUSED[name]
-    more = {"one": ["x"] * COUNT, "constant": [1.5] * COUNT, "none": [None] * COUNT}
+    more: dict[str, list[Any]] = {"one": ["x"] * COUNT, "constant": [1.5] * COUNT, "none": [None] * COUNT}
     more["huge"] = [1e300 if i % 2 else -1e300 for i in range(COUNT)]
-    found = table(**COLUMNS, **more)
+    more["many"] = [f"class {i}" for i in range(1001)]
+    more["numbers"] = [i + 0.5 for i in range(1001)]
+    longest = max(map(len, more.values()))
+    found = table(**{name: cells + [None] * (longest - len(cells)) for name, cells in {**COLUMNS, **more}.items()})
 
     with pytest.raises(DataError, match=message):
         Preprocessing.fit(found, spec(**{"target": "label", **change}))
@@ -167,6 +260,66 @@ def test_rows_as_lists_mean_the_same() -> None:
     np.testing.assert_array_equal(by_name.X, by_place.X)
 
 
+SPELT = "code,flag,size,grade\n" + "".join(
+    f"{('02138', '10001', '')[i % 3]},{('TRUE', 'FALSE', 'NA', 'TRUE')[i % 4]},{i}.50,{('1.50', '2.0')[i % 2]}\n"
+    for i in range(40)
+)
+
+
+@pytest.mark.parametrize("target", ["code", "flag", "grade"])
+def test_cells_a_file_spells_in_its_own_way_mean_the_same_in_rows_sent(target: str) -> None:
+    _, found = read_csv(SPELT)
+    fitted = fit(target, found, task="classification")
+    usable = fitted.split(found).train
+
+    encoded = fitted.encode_rows(found.rows(usable.tolist()), dtype="float32", with_targets=True)
+
+    np.testing.assert_array_equal(encoded.X, fitted.encode_features(found, usable, dtype="float32"))
+    np.testing.assert_array_equal(encoded.Y, fitted.encode_targets(found, usable, dtype="float32"))
+
+
+@pytest.mark.parametrize("cell", [True, 1, 1.0, "true", "TRUE"])
+def test_a_boolean_may_be_sent_in_any_usual_form(cell: Any) -> None:
+    _, found = read_csv(SPELT)
+    fitted = fit("grade", found, features=["flag"], task="classification")
+
+    assert fitted.encode_rows([{"flag": cell}], dtype="float32").X.tolist() == [[1.0]]
+
+
+@pytest.mark.parametrize("blank", [None, "", "NA", float("nan")])
+def test_a_blank_sent_is_filled_as_in_the_table(blank: Any) -> None:
+    found = fit(features=["size", "open"])
+    filled = {"size": found.features[0].fill, "open": found.features[1].fill}
+
+    encoded = found.encode_rows([{"size": blank, "open": None}, filled], dtype="float64")
+
+    np.testing.assert_array_equal(encoded.X[0], encoded.X[1])
+
+
+@given(st.lists(st.none() | st.floats(-1e9, 1e9) | st.integers(-(10**9), 10**9), min_size=1, max_size=5))
+def test_one_row_at_a_time_gives_the_bits_of_all_at_once(sizes: list[float | int | None]) -> None:
+    rows = [{**rows_of(MIXED)[number], "size": size} for number, size in enumerate(sizes)]
+
+    together = FITTED.encode_rows(rows, dtype="float32").X
+
+    alone = [FITTED.encode_rows([row], dtype="float32").X for row in rows]
+    np.testing.assert_array_equal(together, np.concatenate(alone))
+
+
+def test_no_rows_are_an_empty_matrix() -> None:
+    assert FITTED.encode_rows([], dtype="float32").X.shape == (0, FITTED.n_in)
+
+
+def test_two_classes_under_softmax_are_two_outputs() -> None:
+    found = fit("open")
+
+    one = found.encode_targets(MIXED, np.array([0, 1]), dtype="float32")
+    two = found.encode_targets(MIXED, np.array([0, 1]), dtype="float32", n_out=2)
+
+    assert one.tolist() == [[1], [0]]
+    assert two.tolist() == [[0, 1], [1, 0]]
+
+
 @given(order=st.permutations(list(COLUMNS)), number=st.integers(0, COUNT - 1))
 def test_the_order_of_columns_means_nothing(order: list[str], number: int) -> None:
     row = rows_of(MIXED)[number]
@@ -176,12 +329,9 @@ def test_the_order_of_columns_means_nothing(order: list[str], number: int) -> No
     np.testing.assert_array_equal(turned.X, FITTED.encode_features(MIXED, np.array([number]), dtype="float64"))
 
 
-MIXED = mixed()
-FITTED = fit(found=MIXED)
-
-
-def test_it_survives_json() -> None:
-    found = fit()
+@pytest.mark.parametrize("target", TARGETS)
+def test_it_survives_json(target: Any) -> None:
+    found = fit(target, seed=2**63 - 1, split={"validation": 0.3, "test": 0, "stratify": False})
 
     again = Preprocessing.from_json(json.loads(json.dumps(found.to_json(), allow_nan=False)))
 
@@ -204,6 +354,50 @@ def test_columns_nobody_learned_from_are_ignored_and_said() -> None:
     assert encoded.warnings == ("hue: not a column this run learned from; ignored",)
 
 
+def test_a_name_of_half_a_character_is_said_in_letters_that_can_be_sent() -> None:
+    encoded = fit(features=["price"]).encode_rows([{"price": 1, "\ud800": 2}], dtype="float32")
+
+    assert encoded.warnings == ("?: not a column this run learned from; ignored",)
+
+
+def test_every_column_missing_in_any_row_is_listed() -> None:
+    found = fit(["price", "count"], features=["size", "kind"])
+    rows = [{"size": 1, "kind": "a", "price": 1}, {}, {"size": 1, "kind": "a", "price": 1, "count": 2}, {"kind": "b"}]
+
+    with pytest.raises(DataError, match=r"rows\[0\].count: expected this column, found none") as caught:
+        found.encode_rows(rows, dtype="float32", with_targets=True)
+
+    missing = {0: ["count"], 1: ["size", "kind", "price", "count"], 3: ["size", "price", "count"]}
+    places = [f"rows[{number}].{name}" for number, names in missing.items() for name in names]
+    assert [problem.place for problem in caught.value.problems] == places
+    assert {problem.code for problem in caught.value.problems} == {"missing_column"}
+
+
+def test_no_more_than_a_hundred_problems_are_listed() -> None:
+    with pytest.raises(DataError) as caught:
+        FITTED.encode_rows([{}] * 200, dtype="float32")
+
+    assert len(caught.value.problems) == MAXIMUM_PROBLEMS
+
+
+@pytest.mark.parametrize("cell", [None, "dear", True])
+def test_a_target_that_is_no_number_is_one_problem(cell: Any) -> None:
+    found = fit("price", features=["count"])
+
+    with pytest.raises(DataError, match=r"rows\[1\].price: expected a number, got") as caught:
+        found.encode_rows([{"count": 1, "price": 2}, {"count": 1, "price": cell}], dtype="float32", with_targets=True)
+
+    assert [problem.place for problem in caught.value.problems] == ["rows[1].price"]
+
+
+@pytest.mark.parametrize("name", ["count", "price"])
+def test_a_number_that_scaling_makes_infinite_is_refused_at_its_place(name: str) -> None:
+    rows = [{"count": 1, "price": 1}, {"count": 1, "price": 1, name: 1e308}]
+
+    with pytest.raises(DataError, match=rf"rows\[1\].{name}: expected a number nearer to those of .* for float32"):
+        fit("price", features=["count"]).encode_rows(rows, dtype="float32", with_targets=True)
+
+
 WRONG: dict[str, tuple[Any, list[str]]] = {
     "columns that are missing": ({}, ["rows[0].price", "rows[0].open"]),
     "a text for a number": ({"price": "dear", "open": True}, ["rows[0].price"]),
@@ -213,6 +407,7 @@ WRONG: dict[str, tuple[Any, list[str]]] = {
     "two for a boolean": ({"price": 1, "open": 2}, ["rows[0].open"]),
     "everything at once": ({"price": "dear", "open": "perhaps"}, ["rows[0].price", "rows[0].open"]),
     "too few cells": ([1], ["rows[0]"]),
+    "too many cells": ([1, True, 2], ["rows[0]"]),
     "no row": ("price", ["rows[0]"]),
 }
 
@@ -279,6 +474,39 @@ def test_numbers_come_back_in_their_own_unit() -> None:
     np.testing.assert_allclose(decoded, COLUMNS["price"], rtol=1e-12)
 
 
+@pytest.mark.parametrize("target", ["label", "open", ["open", "few"], "price", ["price", "count"]])
+def test_what_was_encoded_is_decoded_to_what_the_table_holds(target: Any) -> None:
+    whole = table(**COLUMNS, few=[i % 2 for i in range(COUNT)])
+    found = fit(target, whole)
+    usable = found.split(whole).train
+
+    decoded = found.decode(found.encode_targets(whole, usable, dtype="float64"))
+
+    for prediction, row in zip(decoded, whole.rows(usable.tolist()), strict=True):
+        answers = prediction["targets"] if isinstance(target, list) else {target: prediction}
+        for name, answer in answers.items():
+            expected = pytest.approx(row[name]) if "value" in answer else str(row[name]).lower()
+            assert answer.get("value", answer.get("label")) == expected
+
+
+@given(st.lists(st.floats(0, 1, width=32), min_size=3, max_size=3).filter(lambda outputs: sum(outputs) > 1e-3))
+def test_the_label_is_the_most_probable_class(outputs: list[float]) -> None:
+    (prediction,) = FITTED.decode(np.array([outputs], np.float32))
+
+    probabilities = prediction["probabilities"]
+    assert probabilities[prediction["label"]] == max(probabilities.values())
+    assert sum(probabilities.values()) == pytest.approx(1, abs=1e-12)
+
+
+def test_the_scale_of_a_target_is_one_standard_unit_in_its_own() -> None:
+    found = fit(["price", "size"])
+
+    train = found.split(MIXED).train
+    expected = [np.array(COLUMNS[name], float)[train].std() for name in ("price", "size")]
+    np.testing.assert_allclose(found.target_scale, expected, rtol=1e-12)
+    assert FITTED.target_scale.tolist() == [1.0]
+
+
 def test_several_targets_come_by_name() -> None:
     found = fit(["price", "count"])
 
@@ -290,8 +518,6 @@ def test_several_targets_come_by_name() -> None:
 
 
 def test_classes_are_spelt_as_the_file_spells_them() -> None:
-    from tests.engine.data.factories import read_csv
-
     _, found = read_csv("x,y\n" + "".join(f"{i},{'1.50' if i % 2 else '2.0'}\n" for i in range(40)))
 
     assert fit("y", found, task="classification").targets[0].classes == ("1.50", "2.0")
