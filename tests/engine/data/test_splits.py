@@ -2,12 +2,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import ArrayLike
 
-from engine.data import split_rows
+from engine.data import Split, split_rows
 from engine.spec import SplitSpec
 
 
-def split(count: int, validation: float = 0.2, test: float = 0.1, *, seed: int = 0, strata: object = None):  # type: ignore[no-untyped-def]
+def split(
+    count: int, validation: float = 0.2, test: float = 0.1, *, seed: int = 0, strata: ArrayLike | None = None
+) -> Split:
     spec = SplitSpec(validation=validation, test=test)
     return split_rows(count, spec, seed=seed, strata=None if strata is None else np.asarray(strata))
 
@@ -58,8 +61,28 @@ def test_parts_have_the_sizes_asked_for() -> None:
     assert [len(found.part(name)) for name in ("train", "validation", "test")] == [700, 200, 100]
 
 
-def test_a_share_of_nothing_is_an_empty_part() -> None:
-    found = split(10, 0, 0)
+def test_each_part_is_in_ascending_order() -> None:
+    found = split(100)
 
-    assert len(found.train) == 10
-    assert found.validation.size == found.test.size == 0
+    for part in (found.train, found.validation, found.test):
+        assert (np.diff(part) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("validation", "test", "sizes"), [(0, 0.3, [7, 0, 3]), (0.3, 0, [7, 3, 0]), (0, 0, [10, 0, 0])]
+)
+def test_a_part_of_0_is_empty_and_leaves_its_rows_to_train(validation: float, test: float, sizes: list[int]) -> None:
+    found = split(10, validation, test)
+
+    assert [len(found.part(name)) for name in ("train", "validation", "test")] == sizes
+
+
+def test_a_class_of_one_row_is_trained_on() -> None:
+    found = split(10, 0.4, 0.4, strata=[0] * 9 + [1])
+
+    assert 9 in found.train
+
+
+@given(count=st.integers(10, 200), validation=st.floats(0, 0.4), seed=st.integers(0, 10))
+def test_the_test_rows_do_not_depend_on_the_share_that_validates(count: int, validation: float, seed: int) -> None:
+    assert split(count, validation, seed=seed).test.tolist() == split(count, 0, seed=seed).test.tolist()
