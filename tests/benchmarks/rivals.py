@@ -38,8 +38,9 @@ class Rows:
         random = np.random.default_rng(SEED)
         m = (workload.steps + 1) * workload.batch_size
         X = random.normal(size=(m, workload.widths[0])).astype(DTYPE)
-        Z = X @ random.normal(size=(workload.widths[0], workload.widths[-1])) + random.normal(size=(m, 1))
-        Y = np.eye(workload.widths[-1])[Z.argmax(axis=1)] if workload.is_classification else Z / Z.std()
+        Z = X @ random.normal(size=(workload.widths[0], workload.widths[-1])) / np.sqrt(workload.widths[0])
+        Z += random.normal(size=Z.shape)  # as strong as what can be learned, so that no rival drifts into tiny numbers
+        Y = np.eye(workload.widths[-1])[Z.argmax(axis=1)] if workload.is_classification else Z
         return cls(X, Y.astype(DTYPE))
 
 

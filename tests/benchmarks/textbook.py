@@ -23,7 +23,8 @@ def softmax(Z: Array) -> Array:
 
 
 def cross_entropy(A: Array, Y: Array) -> float:
-    return float(-(Y * np.log(A)).sum(axis=1).mean())
+    """Of one-hot Y: the logarithm of the probability of each row's own class."""
+    return float(-np.log((Y * A).sum(axis=1)).mean())
 
 
 def half_squared_error(A: Array, Y: Array) -> float:

@@ -21,7 +21,7 @@ def main(options: Namespace) -> None:
 
 
 def measure(name: str, workload: Workload, present: list[type[Rival]], *, rounds: int) -> Iterator[dict[str, Any]]:
-    """One row for each rival: the median of its rounds, and the ratio to ours."""
+    """One row for each rival: the median of its rounds, and the median of their ratios to ours of the same round."""
     rows = Rows.of(workload)
     contestants = [rival(workload, rows) for rival in present]
     for each in contestants:
@@ -38,7 +38,7 @@ def measure(name: str, workload: Workload, present: list[type[Rival]], *, rounds
             "rival": title,
             "microseconds": 1e6 * median(found) / workload.steps,
             "fastest": 1e6 * min(found) / workload.steps,
-            "ratio": median(found) / median(seconds[Ours.title]),
+            "ratio": median(theirs / ours for theirs, ours in zip(found, seconds[Ours.title], strict=True)),
         }
 
 
