@@ -14,8 +14,8 @@ TOP = 10
 def profile(table: Table) -> dict[str, Any]:
     """`{"rows": …, "columns": {name: {"type", "missing", "distinct", …}}}`.
 
-    Numbers have minimum, quartiles, maximum, mean and standard deviation (with n − 1); text and booleans their most
-    frequent values with counts.
+    Numbers have minimum, quartiles, maximum, mean and standard deviation (with n − 1), None where it is too large for
+    float64; text and booleans their most frequent values with counts.
     """
     return {
         "rows": table.row_count,
@@ -34,18 +34,22 @@ def _numbers(values: Any) -> dict[str, Any]:
     present = values[~np.isnan(values)]
     if not present.size:
         return {"distinct": 0}
-    low, first, middle, third, high = (float(value) for value in np.quantile(present, [0, 0.25, 0.5, 0.75, 1]))
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = float(present.mean())
-        deviation = float(present.std(ddof=1)) if present.size > 1 else 0.0
+        quartiles = np.quantile(present, [0.25, 0.5, 0.75])
+        mean = present.mean()
+        deviation = present.std(ddof=1) if present.size > 1 else 0.0
     return {
         "distinct": int(np.unique(present).size),
-        "minimum": low,
-        "quartiles": [first, middle, third],
-        "maximum": high,
-        "mean": mean if np.isfinite(mean) else None,
-        "standard_deviation": deviation if np.isfinite(deviation) else None,
+        "minimum": float(present.min()),
+        "quartiles": [_finite(quartile) for quartile in quartiles],
+        "maximum": float(present.max()),
+        "mean": _finite(mean),
+        "standard_deviation": _finite(deviation),
     }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _text(text: Text) -> dict[str, Any]:

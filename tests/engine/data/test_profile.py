@@ -33,6 +33,13 @@ def test_texts_have_their_most_frequent_values() -> None:
     }
 
 
+def test_numbers_too_far_apart_to_subtract_have_no_quartiles_yet_a_range() -> None:
+    found = profile(table(x=[-1.7e308, 1.7e308]))["columns"]["x"]
+
+    assert (found["minimum"], found["maximum"]) == (-1.7e308, 1.7e308)
+    assert found["quartiles"] == [None, None, None]
+
+
 def test_numbers_whose_squares_overflow_leave_out_what_is_not_finite() -> None:
     found = profile(table(x=[1e300, -1e300, 1e300]))["columns"]["x"]
 
