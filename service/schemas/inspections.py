@@ -95,14 +95,14 @@ class DatasetRows(Request):
 
     part: Literal["train", "validation", "test"] | None = None
     limit: Annotated[int, Field(ge=1, le=1_000_000)] = 32
-    numbers: Annotated[list[Annotated[int, Field(ge=0)]] | None, Field(min_length=1, max_length=1_000_000)] = None
+    numbers: Annotated[list[Annotated[int, Field(ge=0, le=2**53)]] | None, Field(min_length=1, max_length=1_000_000)] = None
 
 
 class Step(Request):
     """The batch of a step of the training."""
 
-    epoch: Annotated[int, Field(ge=1, description="Counted from 1.")]
-    step: Annotated[int, Field(ge=1, description="Counted from 1 within the epoch.")]
+    epoch: Annotated[int, Field(ge=1, le=1_000_000, description="Counted from 1.")]
+    step: Annotated[int, Field(ge=1, le=1_000_000_000, description="Counted from 1 within the epoch.")]
 
 
 class RunBatch(Request):

@@ -1,0 +1,56 @@
+"""The OpenAPI document holds: whatever is sent, no 5xx, and no status, content type or body that it does not name."""
+
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from service.app import create_app
+from service.settings import Settings
+from service.store.database import Database
+from tests.support import TINY, server
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+
+document = create_app(Settings(), Database("sqlite://")).openapi()
+api = schemathesis.openapi.from_dict(document)
+
+
+@pytest.fixture(scope="module")
+def ids(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The ids of what a server with one trained run holds, and its address."""
+    with server(tmp_path_factory.mktemp("contract") / "data", "--workers", "1", "--quiet") as served:
+        dataset = served.client.upload_bytes(TINY, name="tiny")
+        run = served.client.create_run(dataset=dataset.id, target="label", training={"epochs": 2})
+        served.client.wait(run.id)
+        yield {"url": served.url, "dataset_id": dataset.id, "run_id": run.id, "checkpoint_id": "best"}
+
+
+@api.parametrize()
+@settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_every_answer_is_one_that_the_document_names(case: schemathesis.Case, ids: dict[str, str]) -> None:
+    if case.method != "DELETE":
+        case.path_parameters = {name: ids[name] for name in case.path_parameters or {}}
+
+    case.call_and_validate(base_url=ids["url"], checks=CHECKS)
