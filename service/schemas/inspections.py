@@ -90,12 +90,15 @@ class StatelessCheck(Stateless, Targets):
     model_config = {"json_schema_extra": {"examples": [{**NETWORK_EXAMPLE, "targets": ["W.1[0,1]", "b.2[0]"]}]}}
 
 
+RowNumber = Annotated[int, Field(ge=0, le=2**53, description="Counted from 0.")]
+
+
 class DatasetRows(Request):
     """Rows of the run's dataset: the first of a part, or by number."""
 
     part: Literal["train", "validation", "test"] | None = None
     limit: Annotated[int, Field(ge=1, le=1_000_000)] = 32
-    numbers: Annotated[list[Annotated[int, Field(ge=0, le=2**53)]] | None, Field(min_length=1, max_length=1_000_000)] = None
+    numbers: Annotated[list[RowNumber] | None, Field(min_length=1, max_length=1_000_000)] = None
 
 
 class Step(Request):
