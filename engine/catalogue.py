@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from inspect import getdoc
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
@@ -11,49 +11,36 @@ from engine.layers import ACTIVATIONS, LAYERS
 from engine.losses import LOSSES
 from engine.metrics import METRICS
 from engine.optimizers import OPTIMIZERS
-from engine.spec import (
-    ActivationLayerSpec,
-    AdamSpec,
-    DenseSpec,
-    DropoutSpec,
-    IdentitySpec,
-    LeakyReluSpec,
-    ReluSpec,
-    SgdSpec,
-    SigmoidSpec,
-    SoftmaxSpec,
-    TanhSpec,
-)
+from engine.spec import ActivationLayerSpec, ActivationSpec, LayerSpec, OptimizerSpec
 
 Entry = dict[str, Any]
-
-_ACTIVATION_SPECS: dict[str, type[BaseModel]] = {
-    spec.model_fields["type"].default: spec
-    for spec in (IdentitySpec, ReluSpec, LeakyReluSpec, SigmoidSpec, TanhSpec, SoftmaxSpec)
-}
-_LAYER_SPECS: dict[str, type[BaseModel]] = {"dense": DenseSpec, "dropout": DropoutSpec}
-_OPTIMIZER_SPECS: dict[str, type[BaseModel]] = {"sgd": SgdSpec, "adam": AdamSpec}
 
 
 def catalogue() -> dict[str, list[Entry]]:
     """Every layer, activation, loss, initializer, optimizer and metric, with its formula, source and parameters."""
     return {
         "layers": [
-            *_entries(LAYERS, _LAYER_SPECS),
-            _entry("activation", getdoc(ActivationLayerSpec), "A = g(Z)", "", ActivationLayerSpec),
+            *_entries(LAYERS, _specs(LayerSpec)),
+            _entry("activation", getdoc(ActivationLayerSpec), "A = g(Z)", "its activation's", ActivationLayerSpec),
         ],
-        "activations": _entries(ACTIVATIONS, _ACTIVATION_SPECS),
+        "activations": _entries(ACTIVATIONS, _specs(ActivationSpec)),
         "losses": _entries(LOSSES, {}),
         "initializers": [
             _entry(name, getdoc(initializer), initializer.formula, initializer.source)
             for name, initializer in INITIALIZERS.items()
         ],
-        "optimizers": _entries(OPTIMIZERS, _OPTIMIZER_SPECS),
+        "optimizers": _entries(OPTIMIZERS, _specs(OptimizerSpec)),
         "metrics": [
             _entry(name, getdoc(metric.measure), metric.formula, f"scikit-learn's metric, for {metric.task}")
             for name, metric in METRICS.items()
         ],
     }
+
+
+def _specs(union: Any) -> dict[str, type[BaseModel]]:
+    """The classes of a discriminated union, by the `type` that names each."""
+    annotated_union, *_ = get_args(union)
+    return {kind.model_fields["type"].default: kind for kind in get_args(annotated_union)}
 
 
 def _entries(table: Mapping[str, Any], specs: Mapping[str, type[BaseModel]]) -> list[Entry]:

@@ -261,9 +261,9 @@ def _given(**options: Any) -> dict[str, Any]:
 
 
 def _settings(**options: Any) -> Any:
-    from service.settings import Settings
+    from service.settings import settings_of
 
-    return Settings(**_given(**options))
+    return settings_of(**_given(**options))
 
 
 def _prepare_process(settings: Any) -> None:
@@ -308,8 +308,6 @@ def _sentence(error: BaseException) -> str | None:
         return str(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "the disk is full: nothing more was kept, and what was accepted before stays"
-    if type(error).__name__ == "ValidationError":
-        return f"the settings: {error}"
     if isinstance(error, ValueError):
         return str(error)
     return None
@@ -324,6 +322,7 @@ FORESEEN = frozenset(
         "FolderUnusable",
         "DatabaseTooNew",
         "BackupFailed",
+        "BadSettings",
     }
 )
 """Errors whose text is a sentence for the user; by name, so that no command loads the modules of another."""

@@ -29,5 +29,6 @@ def configure(settings: Settings) -> None:
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    if settings.log_level != "debug":
+        for library in ("alembic", "httpx", "uvicorn.error"):
+            logging.getLogger(library).setLevel(logging.WARNING)

@@ -40,7 +40,7 @@ class Door:
         if not self.settings.allow_any_host and host not in self.settings.allowed_hosts and self.token is None:
             raise Forbidden(
                 f"Host: expected one of {', '.join(self.settings.allowed_hosts)}, got {host[:100]!r}; "
-                "CHAINRULE_ALLOWED_HOSTS adds others.",
+                "CHAINRULE_ALLOWED_HOSTS lists them.",
                 code="host_not_allowed",
             )
         origin = headers.get("origin")

@@ -37,6 +37,8 @@ class _Server(uvicorn.Server):
         if self.stopping.is_set():
             self.supervisor.kill()
             self.force_exit = True
+        else:
+            log.info("stopping: the runs under way are stored and put back into the queue")
         self.stopping.set()  # open streams of events end by themselves
         self.supervisor.stop()
         self.should_exit = True  # all that uvicorn's own does, but for raising the signal again at the end

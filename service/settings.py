@@ -2,9 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
@@ -14,7 +14,7 @@ Positive = Annotated[int, Field(ge=1)]
 class Limits(BaseSettings):
     """What one request or run may ask for, checked before work starts and published at /v1/limits."""
 
-    model_config = SettingsConfigDict(env_prefix="CHAINRULE_LIMIT_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="CHAINRULE_LIMIT_", env_ignore_empty=True, extra="forbid", frozen=True)
 
     upload_bytes: Positive = 2 * GIB
     json_upload_bytes: Positive = 256 * MIB
@@ -38,20 +38,20 @@ class Limits(BaseSettings):
     inspect_workspace_numbers: Positive = 50_000_000
     check_nudges: Positive = 2_000
     check_seconds: Positive = 20
-    page_items: Positive = 500
-    tags: Positive = 50
 
 
 class Settings(BaseSettings):
     """How this process runs."""
 
-    model_config = SettingsConfigDict(env_prefix="CHAINRULE_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="CHAINRULE_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     data: Path = Path("chainrule-data")
     database_url: str | None = Field(None, description="Default: the SQLite file chainrule.sqlite3 in the data folder.")
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    token: SecretStr | None = Field(None, description="When set, every request needs `Authorization: Bearer <token>`.")
+    token: SecretStr | None = Field(
+        None, min_length=16, description="When set, every request needs `Authorization: Bearer <token>`."
+    )
     allow_any_host: bool = Field(False, description="Bind beyond loopback without a token, and answer any Host name.")
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
     workers: Annotated[int, Field(ge=0, le=256)] = Field(default_factory=lambda: os.cpu_count() or 1)
@@ -69,3 +69,17 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The URL of the database."""
         return self.database_url or f"sqlite:///{(self.data / 'chainrule.sqlite3').resolve()}"
+
+
+class BadSettings(Exception):  # noqa: N818 - said to the user in one sentence
+    """Settings that can't be, each by the name of its variable, never with its value: it may be a secret."""
+
+
+def settings_of(**options: Any) -> Settings:
+    """The settings of the environment, with these options before them. Raises BadSettings."""
+    try:
+        return Settings(**options)
+    except ValidationError as error:
+        prefix = str((Limits if error.title == "Limits" else Settings).model_config["env_prefix"])
+        named = [(prefix + "_".join(map(str, each["loc"])).upper(), each["msg"]) for each in error.errors()]
+        raise BadSettings("; ".join(f"{name}: {message}" for name, message in named)) from error

@@ -47,7 +47,7 @@ def api_with_small_limits(tmp_path: Path) -> Iterator[Api]:
 @pytest.fixture
 def api_with_token(tmp_path: Path) -> Iterator[Api]:
     """An API that asks for a token."""
-    with Api(tmp_path / "data", token="open-sesame") as found:
+    with Api(tmp_path / "data", token="open-sesame-open-sesame") as found:
         yield found
 
 

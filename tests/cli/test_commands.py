@@ -196,16 +196,25 @@ def test_a_killed_servers_folder_is_free_again(tmp_path: Path) -> None:
         assert found.client.is_live()
 
 
-def test_an_open_address_without_a_token_is_refused(tmp_path: Path) -> None:
-    done = chainrule("serve", "--host", "0.0.0.0", "--port", 0, "--data", tmp_path, ok=False)
+@pytest.mark.parametrize("settings", [{}, {"CHAINRULE_TOKEN": ""}], ids=["none", "an empty one"])
+def test_an_open_address_without_a_token_is_refused(tmp_path: Path, settings: dict[str, str]) -> None:
+    done = chainrule("serve", "--host", "0.0.0.0", "--port", 0, "--data", tmp_path, ok=False, **settings)
 
     assert "0.0.0.0 can be reached from other machines: set CHAINRULE_TOKEN" in done.stderr
+
+
+def test_a_token_that_can_be_guessed_is_refused(tmp_path: Path) -> None:
+    done = chainrule("serve", "--data", tmp_path, ok=False, CHAINRULE_TOKEN="secret")
+
+    assert "CHAINRULE_TOKEN: " in done.stderr
+    assert "at least 16" in done.stderr
+    assert "secret" not in done.stderr
 
 
 def test_a_setting_that_can_not_be_is_a_sentence(tmp_path: Path) -> None:
     done = chainrule("serve", "--data", tmp_path, ok=False, CHAINRULE_WORKERS="many")
 
-    assert "workers" in done.stderr
+    assert "chainrule: CHAINRULE_WORKERS: " in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -227,9 +236,9 @@ def test_a_signal_ends_the_server_with_exit_code_0(tmp_path: Path, number: signa
 
 
 def test_a_token_is_asked_for_and_given(tmp_path: Path) -> None:
-    with server(tmp_path / "data", CHAINRULE_TOKEN="open-sesame") as found:
+    with server(tmp_path / "data", CHAINRULE_TOKEN="open-sesame-open-sesame") as found:
         refused = chainrule("runs", "--server", found.url, ok=False)
-        listed = chainrule("runs", "--server", found.url, "--json", CHAINRULE_TOKEN="open-sesame")
+        listed = chainrule("runs", "--server", found.url, "--json", CHAINRULE_TOKEN="open-sesame-open-sesame")
 
     assert "Authorization" in refused.stderr
     assert json.loads(listed.stdout) == []

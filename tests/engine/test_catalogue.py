@@ -24,6 +24,7 @@ def test_every_entry_says_what_it_is_and_where_it_comes_from() -> None:
         for entry in entries:
             assert entry["summary"].endswith((".", ":")), (kind, entry)
             assert entry["formula"], (kind, entry)
+            assert entry["source"], (kind, entry)
 
 
 def test_parameters_are_described_with_their_bounds() -> None:
