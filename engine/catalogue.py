@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping
 from inspect import getdoc
-from typing import Any, get_args
-
-from pydantic import BaseModel
+from typing import Any
 
 from engine.initializers import INITIALIZERS
 from engine.layers import ACTIVATIONS, LAYERS
 from engine.losses import LOSSES
 from engine.metrics import METRICS
 from engine.optimizers import OPTIMIZERS
-from engine.spec import ActivationLayerSpec, ActivationSpec, LayerSpec, OptimizerSpec
 
 Entry = dict[str, Any]
 
@@ -19,47 +16,40 @@ Entry = dict[str, Any]
 def catalogue() -> dict[str, list[Entry]]:
     """Every layer, activation, loss, initializer, optimizer and metric, with its formula, source and parameters."""
     return {
-        "layers": [
-            *_entries(LAYERS, _specs(LayerSpec)),
-            _entry("activation", getdoc(ActivationLayerSpec), "A = g(Z)", "its activation's", ActivationLayerSpec),
-        ],
-        "activations": _entries(ACTIVATIONS, _specs(ActivationSpec)),
-        "losses": _entries(LOSSES, {}),
-        "initializers": [
-            _entry(name, getdoc(initializer), initializer.formula, initializer.source)
-            for name, initializer in INITIALIZERS.items()
-        ],
-        "optimizers": _entries(OPTIMIZERS, _specs(OptimizerSpec)),
+        "layers": _entries(LAYERS),
+        "activations": _entries(ACTIVATIONS),
+        "losses": _entries(LOSSES),
+        "initializers": _entries(INITIALIZERS),
+        "optimizers": _entries(OPTIMIZERS),
         "metrics": [
-            _entry(name, getdoc(metric.measure), metric.formula, f"scikit-learn's metric, for {metric.task}")
+            {
+                "name": name,
+                "summary": _summary(metric.measure),
+                "formula": metric.formula,
+                "source": f"scikit-learn's metric, for {metric.task}",
+                "parameters": {},
+            }
             for name, metric in METRICS.items()
         ],
     }
 
 
-def _specs(union: Any) -> dict[str, type[BaseModel]]:
-    """The classes of a discriminated union, by the `type` that names each."""
-    annotated_union, *_ = get_args(union)
-    return {kind.model_fields["type"].default: kind for kind in get_args(annotated_union)}
+def _entries(table: Mapping[str, Any]) -> list[Entry]:
+    return [_entry(name, kind) for name, kind in table.items()]
 
 
-def _entries(table: Mapping[str, Any], specs: Mapping[str, type[BaseModel]]) -> list[Entry]:
-    return [
-        _entry(name, getdoc(kind), kind.formula, kind.source, specs.get(name), getattr(kind, "derivative", None))
-        for name, kind in table.items()
-    ]
+def _entry(name: str, kind: Any) -> Entry:
+    properties = kind.spec.model_json_schema().get("properties", {})
+    entry = {
+        "name": name,
+        "summary": _summary(kind),
+        "formula": kind.formula,
+        "source": kind.source,
+        "parameters": {key: value for key, value in properties.items() if key != "type"},
+    }
+    return {**entry, "derivative": kind.derivative} if hasattr(kind, "derivative") else entry
 
 
-def _entry(
-    name: str,
-    doc: str | None,
-    formula: str,
-    source: str,
-    spec: type[BaseModel] | None = None,
-    derivative: str | None = None,
-) -> Entry:
-    schema = spec.model_json_schema() if spec else {}
-    properties = {key: value for key, value in schema.get("properties", {}).items() if key != "type"}
-    summary = (doc or "").split("\n\n")[0].replace("\n", " ")
-    entry = {"name": name, "summary": summary, "formula": formula, "source": source, "parameters": properties}
-    return entry if derivative is None else {**entry, "derivative": derivative}
+def _summary(described: Any) -> str:
+    """The first paragraph of a docstring, in one line."""
+    return (getdoc(described) or "").split("\n\n")[0].replace("\n", " ")

@@ -3,17 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.errors import SpecError
-from engine.layers import ACTIVATIONS, Layer, expand
-from engine.losses import LOSSES, Loss
+from engine.layers import ACTIVATIONS, Activation, DenseSpec, Layer, LayerSpec, stack
+from engine.losses import LOSSES, Loss, LossSpec
 from engine.parameters import Array, Layout, Shape, Shapes
 from engine.randomness import generator
-from engine.spec import DenseSpec, LayerSpec, LossName, OutputSpec, RunSpec
+from engine.spec import OutputSpec, RunSpec
 from engine.workspace import Workspace
 
 EVALUATION_ROWS = 1024
@@ -36,73 +37,115 @@ class Network:
 
     layers: tuple[Layer, ...]
     loss: Loss
-    n_in: int
-    spec_places: tuple[int, ...]
-    """For each layer its item in the spec's list: a dense item stands for two layers, the sum and its activation."""
+    input_shape: Shape
+    """Of one row."""
 
     @classmethod
-    def build(cls, specs: Sequence[LayerSpec], *, n_in: int, loss: LossName) -> "Network":
-        """A network of these layers, the last being the head, on `n_in` inputs. Raises SpecError without any."""
+    def build(cls, specs: Sequence[LayerSpec], *, input_shape: Shape, loss: LossSpec) -> "Network":
+        """A network of these layers, the last being the head, on rows of this shape.
+
+        Raises SpecError without any layer, for one that can't work on what the layer before gives, and for a head
+        whose outputs are not one vector for each row.
+        """
         if not specs:
             raise SpecError("network.layers", "expected at least one layer, the head, got none")
-        layers: list[Layer] = []
-        places: list[int] = []
-        shape: Shape = (n_in,)
-        for place, spec in enumerate(specs):
-            for layer in expand(spec, shape):
-                layers.append(layer)
-                places.append(place)
-                shape = layer.output_shape
-        return cls(tuple(layers), LOSSES[loss](), n_in, tuple(places))
+        layers = tuple(stack(specs, input_shape))
+        if len(layers[-1].output_shape) != 1:
+            raise SpecError(
+                f"network.layers[{len(specs) - 1}]",
+                f"expected a head that gives one vector a row, got outputs of shape {list(layers[-1].output_shape)}; "
+                "flatten or pool before it",
+                code="impossible_head",
+            )
+        return cls(layers, LOSSES[loss.type](loss), input_shape)
 
     @classmethod
     def of(cls, spec: RunSpec, *, n_in: int) -> "Network":
         """The network of a resolved run spec: its hidden layers, then the head the target decided."""
         output, loss = spec.network.output, spec.training.loss
-        if not isinstance(output, OutputSpec) or output.units is None or loss == "auto":
+        if not isinstance(output, OutputSpec) or output.units is None:
             raise TypeError("expected a resolved spec")
         head = DenseSpec(units=output.units, activation=output.activation, init=output.init)
-        return cls.build([*spec.network.layers, head], n_in=n_in, loss=loss)
+        return cls.build([*spec.network.layers, head], input_shape=(n_in,), loss=loss)
 
     @cached_property
-    def parameterized(self) -> tuple[int, ...]:
-        """The places in `layers` of those that learn: layer number l is the (l − 1)th."""
+    def numbers(self) -> tuple[int | None, ...]:
+        """For each place in `layers` the number l of what it learns, counted from 1; None where it learns nothing.
+
+        A dense layer's own activation shares its number.
+        """
+        found: list[int | None] = []
+        count = 0
+        for place, layer in enumerate(self.layers):
+            if self._is_own_activation(place):
+                found.append(found[-1])
+            elif layer.parameters():
+                count += 1
+                found.append(count)
+            else:
+                found.append(None)
+        return tuple(found)
+
+    def _is_own_activation(self, place: int) -> bool:
+        """Whether the layer at `place` is the activation of the same item of the spec as the layer before it."""
+        layer, before = self.layers[place], self.layers[place - 1]
+        return place > 0 and isinstance(layer, Activation) and layer.path == before.path and bool(before.parameters())
+
+    @cached_property
+    def learning(self) -> tuple[int, ...]:
+        """The places in `layers` of those that learn."""
         return tuple(place for place, layer in enumerate(self.layers) if layer.parameters())
 
     @cached_property
-    def layout(self) -> Layout:
-        """Where each parameter lies in the flat vector."""
-        shapes: Shapes = {}
-        for number, place in enumerate(self.parameterized, start=1):
-            shapes |= {f"{letter}.{number}": shape for letter, shape in self.layers[place].parameters().items()}
-        return Layout(shapes)
-
-    @property
     def shapes(self) -> Shapes:
-        """Every parameter's shape, in the order of the flat vector."""
-        return self.layout.shapes
+        """The shape of everything learned, in the order of the flat vector."""
+        return {
+            f"{letter}.{self.numbers[place]}": shape
+            for place in self.learning
+            for letter, shape in self.layers[place].parameters().items()
+        }
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Where everything lies in the flat vector: what is learned, then the running statistics."""
+        statistics = {
+            f"{name}.{self.numbers[place]}": shape
+            for place, layer in enumerate(self.layers)
+            for name, shape in layer.statistics().items()
+        }
+        return Layout({**self.shapes, **statistics})
+
+    @cached_property
+    def parameter_count(self) -> int:
+        """How many numbers the network learns: so many stand at the start of the flat vector."""
+        return Layout(self.shapes).size
 
     @property
-    def parameter_count(self) -> int:
-        """How many numbers the network learns."""
-        return self.layout.size
+    def n_in(self) -> int:
+        """How many inputs one row has."""
+        return prod(self.input_shape)
+
+    @property
+    def boundary_shapes(self) -> tuple[Shape, ...]:
+        """The shape of one row at each boundary, the input first."""
+        return (self.input_shape, *(layer.output_shape for layer in self.layers))
 
     @property
     def widths(self) -> tuple[int, ...]:
         """How many numbers one row has at each boundary, the input first."""
-        return (self.n_in, *(layer.output_shape[0] for layer in self.layers))
+        return tuple(prod(shape) for shape in self.boundary_shapes)
 
     @cached_property
     def boundary_names(self) -> tuple[str, ...]:
-        """What stands at each boundary: A.0, then Z.l and A.l, or layers.<item>.y behind a layer of its own."""
+        """What stands at each boundary: A.0, then Z.l and A.l, or layers.<item>.y behind a layer without parameters."""
         names = ["A.0"]
-        for place, item in enumerate(self.spec_places):
-            if place in self.parameterized:
-                names.append(f"Z.{self.parameterized.index(place) + 1}")
-            elif place and self.spec_places[place - 1] == item:
-                names.append(f"A.{self.parameterized.index(place - 1) + 1}")
+        for place, (layer, number) in enumerate(zip(self.layers, self.numbers, strict=True)):
+            if number is None:
+                names.append(f"layers.{layer.path}.y")
+            elif place + 1 < len(self.layers) and self._is_own_activation(place + 1):
+                names.append(f"Z.{number}")
             else:
-                names.append(f"layers.{item}.y")
+                names.append(f"A.{number}")
         return tuple(names)
 
     @property
@@ -113,21 +156,39 @@ class Network:
     @property
     def has_canonical_head(self) -> bool:
         """Whether the last layer is the activation behind which dZ[L] = A − Y."""
-        return bool(self.layers) and type(self.layers[-1]) is ACTIVATIONS[self.loss.canonical]
+        return type(self.layers[-1]) is ACTIVATIONS[self.loss.canonical]
+
+    @property
+    def is_random(self) -> bool:
+        """Whether a training pass draws random numbers."""
+        return any(layer.is_random for layer in self.layers)
 
     def initial_parameters(self, *, seed: int, dtype: npt.DTypeLike) -> Array:
         """The flat vector training starts from: each layer drawn from its own generator."""
         flat = np.zeros(self.layout.size, dtype)
-        views = self.layout.views(flat)
-        for number, place in enumerate(self.parameterized, start=1):
-            layer = self.layers[place]
-            params = {letter: views[f"{letter}.{number}"] for letter in layer.parameters()}
-            layer.initialize(params, generator(seed, "initial_weights", layer=number))
+        for place, values in enumerate(self.by_layer(flat)):
+            self.layers[place].initialize(values, generator(seed, "initial_weights", layer=self.numbers[place] or 0))
         return flat
 
+    def by_layer(self, flat: Array) -> list[dict[str, Array]]:
+        """Views into a flat vector for each place in `layers`, by letter: what is learned, then the statistics.
+
+        A vector that holds no statistics, such as a gradient, gives none.
+        """
+        views = self.views(flat)
+        return [
+            {
+                letter: views[f"{letter}.{number}"]
+                for letter in (*layer.parameters(), *layer.statistics())
+                if f"{letter}.{number}" in views
+            }
+            for layer, number in zip(self.layers, self.numbers, strict=True)
+        ]
+
     def views(self, flat: Array) -> dict[str, Array]:
-        """The named parameters as views into a flat vector."""
-        return self.layout.views(flat)
+        """The named parameters and statistics as views into a flat vector; of a gradient, what is learned."""
+        layout = self.layout if flat.size == self.layout.size else Layout(self.shapes)
+        return layout.views(flat)
 
     def flatten(self, named: Mapping[str, Any], *, dtype: npt.DTypeLike) -> Array:
         """A flat vector of named parameters. Raises SpecError for a missing, unknown or misshapen one."""
@@ -135,24 +196,43 @@ class Network:
 
     def predict(self, parameters: Array, X: Array) -> Array:
         """A[L] (m, n_out) of the rows X (m, n_in), with dropout off."""
-        A = np.empty((len(X), self.n_out), parameters.dtype)
-        workspace = Workspace(self, parameters, rows=min(len(X), EVALUATION_ROWS), gradients=False)
-        with np.errstate(all="ignore"):
-            for start in range(0, len(X), EVALUATION_ROWS):
-                batch = workspace.cut(min(EVALUATION_ROWS, len(X) - start))
-                batch.X[...] = X[start : start + batch.m]
-                A[start : start + batch.m] = batch.forward()
-        return A
+        return Evaluator(self, parameters, rows=len(X)).predict(X)
 
     def evaluate(self, parameters: Array, X: Array, Y: Array) -> Evaluation:
         """The mean loss and the outputs over rows X (m, n_in) with targets Y (m, n_out), m ≥ 1, with dropout off."""
-        A = np.empty((len(X), self.n_out), parameters.dtype)
-        workspace = Workspace(self, parameters, rows=min(len(X), EVALUATION_ROWS), gradients=False)
-        total = 0.0
+        return Evaluator(self, parameters, rows=len(X)).evaluate(X, Y)
+
+
+class Evaluator:
+    """A network with the arrays to look forward through it again and again, with what `parameters` then hold."""
+
+    def __init__(self, network: Network, parameters: Array, *, rows: int) -> None:
+        self.workspace = Workspace(network, parameters, rows=min(rows, EVALUATION_ROWS), gradients=False)
+
+    def predict(self, X: Array) -> Array:
+        """A[L] (m, n_out) of the rows X (m, n_in), with dropout off."""
+        A = self._outputs(X)
         with np.errstate(all="ignore"):
-            for start in range(0, len(X), EVALUATION_ROWS):
-                batch = workspace.cut(min(EVALUATION_ROWS, len(X) - start))
-                batch.X[...], batch.Y[...] = X[start : start + batch.m], Y[start : start + batch.m]
-                A[start : start + batch.m] = batch.forward()
+            for part in _parts(len(X)):
+                batch = self.workspace.cut(part.stop - part.start)
+                batch.X[...] = X[part]
+                A[part] = batch.forward()
+        return A
+
+    def evaluate(self, X: Array, Y: Array) -> Evaluation:
+        """The mean loss and the outputs over rows X (m, n_in) with targets Y (m, n_out), m ≥ 1, with dropout off."""
+        A, total = self._outputs(X), 0.0
+        with np.errstate(all="ignore"):
+            for part in _parts(len(X)):
+                batch = self.workspace.cut(part.stop - part.start)
+                batch.X[...], batch.Y[...] = X[part], Y[part]
+                A[part] = batch.forward()
                 total += float(batch.example_losses().sum(dtype=np.float64))
         return Evaluation(total / len(X), A)
+
+    def _outputs(self, X: Array) -> Array:
+        return np.empty((len(X), self.workspace.network.n_out), self.workspace.parameters.dtype)
+
+
+def _parts(m: int) -> list[slice]:
+    return [slice(start, min(start + EVALUATION_ROWS, m)) for start in range(0, m, EVALUATION_ROWS)]

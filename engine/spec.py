@@ -7,23 +7,24 @@ spec says everything and, sent again, describes the same training.
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from engine.errors import SpecError
+from engine.initializers import InitializerSpec, resolve_init
+from engine.layers import ACTIVATIONS, ActivationSpec, DenseSpec, LayerSpec
+from engine.layers.activations import IdentitySpec, ReluSpec, SigmoidSpec, SoftmaxSpec
+from engine.losses import (
+    LOSSES,
+    AnyLossSpec,
+    BinaryCrossEntropySpec,
+    CrossEntropySpec,
+    HalfSquaredErrorSpec,
+)
+from engine.optimizers import AdamSpec, OptimizerSpec
+from engine.options import AutoSpec, Choice, Spec
 
 Task = Literal["auto", "classification", "regression"]
 Dtype = Literal["float32", "float64"]
-InitializerName = Literal[
-    "auto",
-    "zeros",
-    "he_normal",
-    "he_uniform",
-    "glorot_normal",
-    "glorot_uniform",
-    "lecun_normal",
-    "lecun_uniform",
-]
-LossName = Literal["half_squared_error", "binary_cross_entropy", "cross_entropy"]
 Monitor = Literal[
     "validation.loss",
     "validation.accuracy",
@@ -35,83 +36,10 @@ Monitor = Literal[
     "train.r2",
 ]
 
-MAXIMUM_UNITS = 65_536
 MAXIMUM_LAYERS = 256
 
 
-class Spec(BaseModel):
-    """A part of a spec: immutable, finite numbers only, unknown fields refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-# Activations -------------------------------------------------------------------------------------------------------
-
-
-class IdentitySpec(Spec):
-    type: Literal["identity"] = "identity"
-
-
-class ReluSpec(Spec):
-    type: Literal["relu"] = "relu"
-
-
-class LeakyReluSpec(Spec):
-    type: Literal["leaky_relu"] = "leaky_relu"
-    slope: float = Field(0.01, ge=0, lt=1, description="The derivative where Z ≤ 0.")
-
-
-class SigmoidSpec(Spec):
-    type: Literal["sigmoid"] = "sigmoid"
-
-
-class TanhSpec(Spec):
-    type: Literal["tanh"] = "tanh"
-
-
-class SoftmaxSpec(Spec):
-    type: Literal["softmax"] = "softmax"
-
-
-def _named(value: Any) -> Any:
-    """Let a bare name stand for the object with that type: "relu" for {"type": "relu"}."""
-    return {"type": value} if isinstance(value, str) else value
-
-
-ActivationSpec = Annotated[
-    IdentitySpec | ReluSpec | LeakyReluSpec | SigmoidSpec | TanhSpec | SoftmaxSpec,
-    Field(discriminator="type"),
-    BeforeValidator(_named, json_schema_input_type=str | dict[str, Any]),
-]
-
-
-# Layers ------------------------------------------------------------------------------------------------------------
-
-
-class DenseSpec(Spec):
-    """Z = X·W + b, then the activation."""
-
-    type: Literal["dense"] = "dense"
-    units: int = Field(ge=1, le=MAXIMUM_UNITS, strict=True, description="How many neurons the layer has.")
-    activation: ActivationSpec = IdentitySpec()
-    init: InitializerName = Field("auto", description="How W starts; `auto` is He for ReLUs and Glorot for the rest.")
-
-
-class DropoutSpec(Spec):
-    """While training, each input is zeroed with probability `rate` and the others are divided by 1 − rate."""
-
-    type: Literal["dropout"] = "dropout"
-    rate: float = Field(ge=0, lt=1)
-
-
-class ActivationLayerSpec(Spec):
-    """An activation as a layer of its own."""
-
-    type: Literal["activation"] = "activation"
-    activation: ActivationSpec
-
-
-LayerSpec = Annotated[DenseSpec | DropoutSpec | ActivationLayerSpec, Field(discriminator="type")]
+# The network -------------------------------------------------------------------------------------------------------
 
 
 class OutputSpec(Spec):
@@ -119,7 +47,7 @@ class OutputSpec(Spec):
 
     activation: ActivationSpec
     units: int | None = Field(None, ge=1, strict=True, description="Decided by the target; given, it must agree.")
-    init: InitializerName = "auto"
+    init: InitializerSpec = AutoSpec()
 
 
 def _head(value: Any) -> Any:
@@ -137,38 +65,6 @@ class NetworkSpec(Spec):
 
 
 # Training ----------------------------------------------------------------------------------------------------------
-
-
-class SgdSpec(Spec):
-    """Stochastic gradient descent, with momentum and Nesterov's look-ahead if asked for."""
-
-    type: Literal["sgd"] = "sgd"
-    learning_rate: float = Field(0.01, gt=0)
-    momentum: float = Field(0.0, ge=0, lt=1)
-    nesterov: bool = False
-
-    @model_validator(mode="after")
-    def _nesterov_needs_momentum(self) -> Self:
-        if self.nesterov and self.momentum == 0:
-            raise ValueError("nesterov: expected a momentum above 0 to look ahead with, got momentum 0")
-        return self
-
-
-class AdamSpec(Spec):
-    """Adam: steps scaled by running estimates of the gradient's first and second moment."""
-
-    type: Literal["adam"] = "adam"
-    learning_rate: float = Field(0.001, gt=0)
-    beta1: float = Field(0.9, ge=0, lt=1)
-    beta2: float = Field(0.999, ge=0, lt=1)
-    epsilon: float = Field(1e-8, gt=0)
-
-
-OptimizerSpec = Annotated[
-    SgdSpec | AdamSpec,
-    Field(discriminator="type"),
-    BeforeValidator(_named, json_schema_input_type=str | dict[str, Any]),
-]
 
 
 class EarlyStoppingSpec(Spec):
@@ -189,7 +85,7 @@ class CheckpointsSpec(Spec):
 class TrainingSpec(Spec):
     """How the network is trained."""
 
-    loss: LossName | Literal["auto"] = "auto"
+    loss: AnyLossSpec = AutoSpec()
     epochs: int = Field(200, ge=1, le=1_000_000, strict=True)
     batch_size: int = Field(32, ge=1, strict=True)
     optimizer: OptimizerSpec = AdamSpec()
@@ -258,14 +154,13 @@ class TargetFacts:
         return "regression" if self.kind == "regression" else "classification"
 
 
-_HEADS: dict[str, tuple[ActivationSpec, LossName]] = {
-    "regression": (IdentitySpec(), "half_squared_error"),
-    "binary": (SigmoidSpec(), "binary_cross_entropy"),
-    "multilabel": (SigmoidSpec(), "binary_cross_entropy"),
-    "multiclass": (SoftmaxSpec(), "cross_entropy"),
+_HEADS: dict[str, tuple[Choice, Choice]] = {
+    "regression": (IdentitySpec(), HalfSquaredErrorSpec()),
+    "binary": (SigmoidSpec(), BinaryCrossEntropySpec()),
+    "multilabel": (SigmoidSpec(), BinaryCrossEntropySpec()),
+    "multiclass": (SoftmaxSpec(), CrossEntropySpec()),
 }
-_LOSS_OF = {"sigmoid": "binary_cross_entropy", "softmax": "cross_entropy"}
-_RELUS = ("relu", "leaky_relu")
+"""The head and the loss of each kind of target, where nothing else is asked for."""
 
 
 def resolve(spec: RunSpec, facts: TargetFacts, *, features: tuple[str, ...], has_validation: bool) -> RunSpec:
@@ -291,32 +186,29 @@ def resolve(spec: RunSpec, facts: TargetFacts, *, features: tuple[str, ...], has
 
 def _resolve_layer(layer: LayerSpec) -> LayerSpec:
     if isinstance(layer, DenseSpec):
-        return layer.model_copy(update={"init": resolve_init(layer.init, layer.activation.type)})
+        return layer.model_copy(update={"init": _resolve_init(layer.init, layer.activation)})
     return layer
 
 
-def resolve_init(init: InitializerName, activation: str) -> InitializerName:
-    """`auto` is He's normal before a ReLU (He et al. 2015) and Glorot's uniform elsewhere (Glorot & Bengio 2010)."""
-    if init != "auto":
-        return init
-    return "he_normal" if activation in _RELUS else "glorot_uniform"
+def _resolve_init(init: Choice, activation: Choice) -> Choice:
+    return resolve_init(init, ACTIVATIONS[activation.type].initializer)
 
 
-def _resolve_head(spec: RunSpec, facts: TargetFacts) -> tuple[OutputSpec, LossName]:
+def _resolve_head(spec: RunSpec, facts: TargetFacts) -> tuple[OutputSpec, Choice]:
     default_activation, default_loss = _HEADS[facts.kind]
     asked = spec.network.output
     output = OutputSpec(activation=default_activation) if asked == "auto" else asked
     activation = output.activation.type
     units = 2 if facts.kind == "binary" and activation == "softmax" else facts.outputs
     _check_head(activation, output.units, units, facts)
-    if spec.training.loss != "auto":
-        loss = spec.training.loss
-    elif facts.task == "classification":
-        loss = _LOSS_OF[activation]  # type: ignore[assignment]
+    if not isinstance(spec.training.loss, AutoSpec):
+        loss: Choice = spec.training.loss
+    elif facts.kind == "binary" and activation == "softmax":
+        loss = CrossEntropySpec()
     else:
         loss = default_loss
     _check_loss(loss, activation, facts)
-    return output.model_copy(update={"units": units, "init": resolve_init(output.init, activation)}), loss
+    return output.model_copy(update={"units": units, "init": _resolve_init(output.init, output.activation)}), loss
 
 
 def _check_head(activation: str, asked: int | None, units: int, facts: TargetFacts) -> None:
@@ -344,21 +236,24 @@ def _check_head(activation: str, asked: int | None, units: int, facts: TargetFac
         )
 
 
-def _check_loss(loss: str, activation: str, facts: TargetFacts) -> None:
+def _check_loss(loss: Choice, activation: str, facts: TargetFacts) -> None:
     place = "training.loss"
-    if facts.task == "regression" and loss != "half_squared_error":
+    learns = [name for name, kind in LOSSES.items() if facts.kind in kind.learns]
+    fitting = [name for name in learns if LOSSES[name].suits(ACTIVATIONS[activation])]
+    if loss.type not in learns:
+        what = "numbers" if facts.task == "regression" else f"classes ({facts.kind})"
         raise SpecError(
             place,
-            f"{loss} compares probabilities with classes, but the target holds numbers; use half_squared_error",
+            f"{loss.type} does not learn what the target holds, {what}; use {fitting[0]}",
             code="impossible_loss",
-            allowed=["half_squared_error"],
+            allowed=fitting,
         )
-    if facts.task == "classification" and loss not in (_LOSS_OF[activation], "half_squared_error"):
+    if loss.type not in fitting:
         raise SpecError(
             place,
-            f"expected {_LOSS_OF[activation]} (or half_squared_error) behind {activation}, got {loss}",
+            f"expected {' or '.join(fitting)} behind {activation}, got {loss.type}",
             code="impossible_loss",
-            allowed=[_LOSS_OF[activation], "half_squared_error"],
+            allowed=fitting,
         )
 
 

@@ -4,9 +4,12 @@ All that continues a training is in its TrainingState; every random number follo
 So a training that is stopped at any report and taken up again from its state ends with the same bits.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from math import ceil, isfinite, sqrt
+from itertools import accumulate
+from math import ceil, inf, isfinite, sqrt
 from time import perf_counter
 from typing import Literal, Self
 
@@ -14,15 +17,21 @@ import numpy as np
 
 from engine.errors import Diverged
 from engine.metrics import measure, rises
-from engine.network import Network
-from engine.optimizers import OPTIMIZERS, bind_penalty
-from engine.parameters import Array, digest
+from engine.network import Evaluator, Network
+from engine.optimizers import OPTIMIZERS, Updater
+from engine.parameters import Array, Layout, digest
+from engine.penalties import bind_penalty
+from engine.plans import Call, call
 from engine.randomness import generator
 from engine.spec import TrainingSpec
 from engine.workspace import Workspace
 
 EXPLOSION = 1e5
 """A batch's loss this many times the first one, or weights with this root mean square, count as divergence."""
+CHUNK_OPERATIONS = 5e7
+"""Floating-point operations of the steps that are done in one go, about a millisecond's."""
+CHUNK_STEPS = 64
+"""At most so many steps are done in one go."""
 
 
 @dataclass(frozen=True)
@@ -82,19 +91,20 @@ class TrainingState:
     def start(cls, network: Network, training: TrainingSpec, *, seed: int) -> Self:
         """The state before the first step."""
         parameters = network.initial_parameters(seed=seed, dtype=training.dtype)
-        return cls(parameters, _no_moments(training, parameters))
+        return cls(parameters, _no_moments(training, parameters[: network.parameter_count]))
 
-    def suit(self, training: TrainingSpec, *, monitor: str) -> None:
+    def suit(self, network: Network, training: TrainingSpec, *, monitor: str) -> None:
         """Drop what a changed spec can't go on with: another optimizer's moments, the best by another number."""
         if set(self.moments) != set(OPTIMIZERS[training.optimizer.type].moments):
-            self.moments, self.updates = _no_moments(training, self.parameters), 0
+            self.moments = _no_moments(training, self.parameters[: network.parameter_count])
+            self.updates = 0
         if self.best is not None and self.best.metric != monitor:
             self.best = self.stopping_value = None
             self.stale_epochs = 0
 
 
-def _no_moments(training: TrainingSpec, parameters: Array) -> dict[str, Array]:
-    return {name: np.zeros_like(parameters) for name in OPTIMIZERS[training.optimizer.type].moments}
+def _no_moments(training: TrainingSpec, learned: Array) -> dict[str, Array]:
+    return {name: np.zeros_like(learned) for name in OPTIMIZERS[training.optimizer.type].moments}
 
 
 @dataclass(frozen=True)
@@ -135,13 +145,15 @@ def train(
     *,
     seed: int,
     interrupt: Callable[[], bool] = _never,
+    steps_at_once: int | None = None,
 ) -> Iterator[EpochReport | StepReport]:
     """Train from `state`, which is changed in place and whole at every report, to the end.
 
-    Gives an EpochReport at each epoch's end, and a StepReport after any step at which `interrupt()` is true. Raises
-    Diverged when the numbers leave what one can learn from.
+    Gives an EpochReport at each epoch's end, and a StepReport where `interrupt()` is true, which is asked after every
+    `steps_at_once` steps; None makes that about a millisecond's. The bits do not depend on it. Raises Diverged when the
+    numbers leave what one can learn from.
     """
-    trainer = _Trainer(network, data, training, state, seed=seed)
+    trainer = _Trainer(network, data, training, state, seed=seed, steps_at_once=steps_at_once)
     while reason_to_stop(state, training) is None:
         yield trainer.run(interrupt)
 
@@ -175,79 +187,126 @@ def epoch_order(row_count: int, *, seed: int, epoch: int) -> Array:
 
 
 class _Trainer:
-    """One training under way: the workspaces and bound functions that every step uses again."""
+    """One training under way: the workspaces and plans that every step uses again."""
 
     def __init__(
-        self, network: Network, data: TrainingData, training: TrainingSpec, state: TrainingState, *, seed: int
+        self,
+        network: Network,
+        data: TrainingData,
+        training: TrainingSpec,
+        state: TrainingState,
+        *,
+        seed: int,
+        steps_at_once: int | None,
     ) -> None:
         self.network, self.data, self.training, self.state, self.seed = network, data, training, state, seed
         self.monitor = monitored(training, has_validation=data.X_validation is not None)
-        state.suit(training, monitor=self.monitor)
+        state.suit(network, training, monitor=self.monitor)
         self.batch_size = min(training.batch_size, len(data.X))
         self.steps_per_epoch = ceil(len(data.X) / self.batch_size)
+        self.steps_at_once = min(steps_at_once or _steps_at_once(network, self.batch_size), self.steps_per_epoch)
         rows = ceil(self.batch_size / training.shards)
         self.workspaces = [
-            Workspace(network, state.parameters, rows=rows, training=True) for _ in range(training.shards)
+            Workspace(network, state.parameters, rows=rows, batches=self.steps_at_once, training=True)
+            for _ in range(training.shards)
         ]
         self.gradient = self.workspaces[0].gradient
+        learned = state.parameters[: network.parameter_count]
         self.optimizer = OPTIMIZERS[training.optimizer.type](training.optimizer)
-        self.update = self.optimizer.bind(state.parameters, self.gradient, state.moments)
-        self.penalize = bind_penalty(training.l2, network.layout, state.parameters, self.gradient)
+        self.update = Updater(self.optimizer, learned, self.gradient, state.moments)
+        self.penalty = bind_penalty(training.l2, Layout(network.shapes), learned, self.gradient)
+        self.chunks: dict[int, _Chunk] = {}
+        held_out = 0 if data.X_validation is None else len(data.X_validation)
+        self.evaluator = Evaluator(network, state.parameters, rows=max(len(data.X), held_out))
 
     def run(self, interrupt: Callable[[], bool]) -> EpochReport | StepReport:
-        """Train to the end of the epoch, or to the step at which `interrupt()` is true."""
+        """Train to the end of the epoch, or to where `interrupt()` is true."""
         state, begun = self.state, perf_counter()
         order = epoch_order(len(self.data.X), seed=self.seed, epoch=state.epoch)
         with np.errstate(all="ignore"):
             while state.step < self.steps_per_epoch:
-                self._step(batch_rows(order, step=state.step, batch_size=self.batch_size))
+                self._chunk(order, min(self.steps_at_once, self.steps_per_epoch - state.step))
                 if interrupt() and state.step < self.steps_per_epoch:
                     state.seconds += perf_counter() - begun
                     return StepReport(state.epoch, state.step)
             return self._end_epoch(begun)
 
-    def _step(self, rows: Array) -> None:
-        """One batch: gather, forward, loss, backward, update."""
+    def _chunk(self, order: Array, steps: int) -> None:
+        """So many steps: their rows gathered together, then each on its own, then their losses together."""
+        state, first = self.state, self.state.step
+        rows = order[first * self.batch_size : (first + steps) * self.batch_size]
+        chunk = self._chunk_of(len(rows))
+        for workspace, share in zip(self.workspaces, chunk.shares, strict=True):
+            taken = rows if share.places is None else rows[share.places]
+            np.take(self.data.X, taken, axis=0, out=workspace.X[: len(taken)], mode="clip")
+            np.take(self.data.Y, taken, axis=0, out=workspace.Y[: len(taken)], mode="clip")
+        square, update, rate = self.gradient.dot, self.update, self.optimizer.learning_rate
+        for number, plan in enumerate(chunk.plans):
+            if self.network.is_random:
+                self._say_where()
+            for each in plan:
+                each()
+            norm = float(square(self.gradient))
+            if not norm < inf:
+                raise self._not_finite(self._losses(chunk)[number], chunk, number)
+            for each in self.penalty:
+                each()
+            state.updates += 1
+            update(state.updates, rate)
+            state.step += 1
+            state.gradient_norm += sqrt(norm)
+        for number, loss in enumerate(self._losses(chunk)):
+            self._note_loss(loss, step=first + number)
+
+    def _say_where(self) -> None:
+        for shard, workspace in enumerate(self.workspaces):
+            workspace.at(seed=self.seed, epoch=self.state.epoch, step=self.state.step, shard=shard)
+
+    def _chunk_of(self, rows: int) -> _Chunk:
+        """What is done to a chunk of so many rows, written down once."""
+        if rows not in self.chunks:
+            shares = _shares(rows, self.batch_size, self.training.shards)
+            plans = [self._plan(shares, number) for number in range(len(shares[0].counts))]
+            self.chunks[rows] = _Chunk(shares, plans)
+        return self.chunks[rows]
+
+    def _plan(self, shares: list[_Share], number: int) -> list[Call]:
+        """All that fills the gradient of a batch's mean loss.
+
+        The batch is cut into fixed parts whose gradients are added in a fixed binary tree, so that the bits do not
+        depend on who computes which part.
+        """
+        scale = 1 / sum(share.counts[number] for share in shares)
+        plan: list[Call] = []
+        for workspace, share in zip(self.workspaces, shares, strict=True):
+            m = share.counts[number]
+            plan += (
+                workspace.cut(m, share.starts[number]).step(scale=scale) if m else [call(workspace.gradient.fill, 0)]
+            )
+        gradients = [workspace.gradient for workspace in self.workspaces]
+        stride = 1
+        while stride < len(shares):
+            for left in range(0, len(shares) - stride, 2 * stride):
+                plan.append(call(np.add, gradients[left], gradients[left + stride], gradients[left]))
+            stride *= 2
+        return plan
+
+    def _losses(self, chunk: _Chunk) -> list[float]:
+        """The mean loss of each batch of the chunk."""
+        totals = [0.0] * len(chunk.plans)
+        for workspace, share in zip(self.workspaces, chunk.shares, strict=True):
+            examples = workspace.example_losses(sum(share.counts))
+            for number, (start, m) in enumerate(zip(share.starts, share.counts, strict=True)):
+                totals[number] += float(np.add.reduce(examples[start : start + m]))
+        return [total / sum(share.counts[number] for share in chunk.shares) for number, total in enumerate(totals)]
+
+    def _note_loss(self, loss: float, *, step: int) -> None:
         state = self.state
-        loss = self._gradient(rows) / len(rows)
-        norm = float(np.dot(self.gradient, self.gradient))
         if state.first_loss is None:
             state.first_loss = loss
-        if not (isfinite(norm) and loss < EXPLOSION * max(1.0, state.first_loss)):
-            raise self._diverged(loss)
-        self.penalize()
-        state.updates += 1
-        self.update(state.updates)
-        state.step += 1
+        if not loss < EXPLOSION * max(1.0, state.first_loss):
+            raise self._exploded(loss, step=step)
         state.running_loss += loss
-        state.gradient_norm += sqrt(norm)
-
-    def _gradient(self, rows: Array) -> float:
-        """Fill the gradient of the rows' mean loss, and give the sum of their losses.
-
-        The rows are cut into `shards` fixed parts whose gradients are added in a fixed binary tree, so that the bits
-        do not depend on who computes which part.
-        """
-        data, state, shards = self.data, self.state, self.training.shards
-        scale, total = 1 / len(rows), 0.0
-        for shard, workspace in enumerate(self.workspaces):
-            part = rows[shard * len(rows) // shards : (shard + 1) * len(rows) // shards]
-            if not len(part):
-                workspace.gradient.fill(0)
-                continue
-            batch = workspace.cut(len(part))
-            workspace.at(seed=self.seed, epoch=state.epoch, step=state.step, shard=shard)
-            np.take(data.X, part, axis=0, out=batch.X, mode="clip")
-            np.take(data.Y, part, axis=0, out=batch.Y, mode="clip")
-            batch.forward()
-            total += float(np.add.reduce(batch.example_losses()))
-            batch.backward(scale=scale)
-        stride = 1
-        while stride < shards:
-            for left in range(0, shards - stride, 2 * stride):
-                self.workspaces[left].gradient += self.workspaces[left + stride].gradient
-            stride *= 2
-        return total
 
     def _end_epoch(self, begun: float) -> EpochReport:
         state, data = self.state, self.data
@@ -271,7 +330,7 @@ class _Trainer:
         )
 
     def _evaluate(self, part: str, X: Array, Y: Array) -> dict[str, float | None]:
-        evaluation = self.network.evaluate(self.state.parameters, X, Y)
+        evaluation = self.evaluator.evaluate(X, Y)
         values = {"loss": evaluation.loss, **measure(self.data.task, evaluation.A, Y, self.data.scale)}
         return {
             f"{part}.{name}": value if value is not None and isfinite(value) else None for name, value in values.items()
@@ -298,33 +357,83 @@ class _Trainer:
 
     def _check_finite(self, loss: float | None) -> None:
         """Raise Diverged where the epoch left weights that no longer mean anything, though no step showed it."""
+        step = self.steps_per_epoch - 1
         for name, values in self.network.views(self.state.parameters).items():
             size = sqrt(float(np.mean(np.square(values, dtype=np.float64))))
             if not size < EXPLOSION:
-                raise self._divergence(f"dense {name.split('.')[1]}", f"{name} has a root mean square of {size:.3g}")
+                raise self._diverged(_layer_of(name), f"{name} has a root mean square of {size:.3g}", step=step)
         if loss is None:
-            raise self._diverged(float("nan"))
+            raise self._exploded(float("nan"), step=step)
 
-    def _diverged(self, loss: float) -> Diverged:
-        """Name the first layer, in the order of computation, whose numbers are not finite; else the largest weights."""
-        for workspace in self.workspaces:
-            names = self.network.boundary_names
-            for name, array in zip(names, workspace.outputs, strict=True):
+    def _not_finite(self, loss: float, chunk: _Chunk, number: int) -> Diverged:
+        """Name the first layer, in the order of computation, whose numbers are not finite in the chunk's batch."""
+        step = self.state.step
+        for workspace, share in zip(self.workspaces, chunk.shares, strict=True):
+            batch = workspace.cut(share.counts[number], share.starts[number])
+            boundaries = [batch.X, *(slot.y for slot in batch.slots)]
+            for name, array in zip(self.network.boundary_names, boundaries, strict=True):
                 if not np.isfinite(array).all():
-                    return self._divergence(_layer_of(name), f"{name} holds infinite or undefined numbers")
+                    return self._diverged(_layer_of(name), f"{name} holds infinite or undefined numbers", step=step)
             for name, array in reversed(self.network.views(workspace.gradient).items()):
                 if not np.isfinite(array).all():
-                    return self._divergence(_layer_of(name), f"d{name} holds infinite or undefined numbers")
+                    return self._diverged(_layer_of(name), f"d{name} holds infinite or undefined numbers", step=step)
+        return self._exploded(loss, step=step)
+
+    def _exploded(self, loss: float, *, step: int) -> Diverged:
+        """Name the layer with the largest parameters."""
         sizes = {
             name: float(np.abs(values).max()) for name, values in self.network.views(self.state.parameters).items()
         }
         name = max(sizes, key=sizes.__getitem__)
-        return self._divergence(
-            _layer_of(name), f"the batch's loss is {loss:.3g}, with values up to {sizes[name]:.3g} in {name}"
-        )
+        found = f"the batch's loss is {loss:.3g}, with values up to {sizes[name]:.3g} in {name}"
+        return self._diverged(_layer_of(name), found, step=step)
 
-    def _divergence(self, layer: str, found: str) -> Diverged:
-        return Diverged(epoch=self.state.epoch + 1, step=self.state.step + 1, layer=layer, found=found)
+    def _diverged(self, layer: str, found: str, *, step: int) -> Diverged:
+        return Diverged(epoch=self.state.epoch + 1, step=step + 1, layer=layer, found=found)
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What one shard takes of a chunk: of each batch a fixed part of its rows."""
+
+    places: Array | None
+    """Which of the chunk's rows, batch after batch; None is all of them."""
+    counts: list[int]
+    """How many of each batch."""
+    starts: list[int]
+    """Where each batch's begin."""
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Some steps done in one go."""
+
+    shares: list[_Share]
+    """Of each shard."""
+    plans: list[list[Call]]
+    """Of each step, what fills the gradient."""
+
+
+def _shares(rows: int, batch_size: int, shards: int) -> list[_Share]:
+    """Cut the rows of some batches into the shards' shares."""
+    places = np.arange(rows)
+    batches = [places[start : start + batch_size] for start in range(0, rows, batch_size)]
+    found = []
+    for shard in range(shards):
+        parts = [batch[shard * len(batch) // shards : (shard + 1) * len(batch) // shards] for batch in batches]
+        counts = [len(part) for part in parts]
+        starts = [0, *accumulate(counts[:-1])]
+        found.append(_Share(np.concatenate(parts) if shards > 1 else None, counts, starts))
+    return found
+
+
+def _steps_at_once(network: Network, batch_size: int) -> int:
+    """A power of two of steps that take about a millisecond together."""
+    operations = 6 * batch_size * max(network.parameter_count, 1)
+    steps = 1
+    while steps < CHUNK_STEPS and 2 * steps * operations <= CHUNK_OPERATIONS:
+        steps *= 2
+    return steps
 
 
 def _layer_of(name: str) -> str:

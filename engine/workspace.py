@@ -1,4 +1,4 @@
-"""Every array of one batch: training reuses one workspace for all its steps, inspection makes a fresh one and reads it.
+"""Every array of a batch: training reuses one workspace for all its steps, inspection makes a fresh one and reads it.
 
 In a shared workspace neighbouring layers share arrays wherever no backward pass misses what is overwritten; in an
 unshared one every boundary keeps its own Z, A, dZ and dA. The layers do the same in both. NumPy's floating-point
@@ -7,8 +7,8 @@ warnings are the caller's to silence (`np.errstate`): a step that overflows is f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,12 +16,13 @@ import numpy as np
 from engine.layers import Slot
 from engine.losses import Head
 from engine.parameters import Array, Shape
+from engine.plans import Call, call, run
 from engine.randomness import generator
 
 if TYPE_CHECKING:
     from engine.network import Network
 
-Pass = list[Callable[[], None]]
+NOTHING = np.empty((0,))
 
 
 class Workspace:
@@ -29,6 +30,9 @@ class Workspace:
 
     `parameters` and `gradient` are flat. Without `gradients` the workspace only looks forward and `gradient` is empty.
     With `training` dropout is on, and `at` tells for which step. `input_gradient` asks for dA[0] as well.
+
+    `batches` of them may be gathered at once: they have inputs, targets and outputs of their own, so that these can be
+    filled and their losses computed together; everything between is used by one after the other.
     """
 
     def __init__(
@@ -37,6 +41,7 @@ class Workspace:
         parameters: Array,
         *,
         rows: int,
+        batches: int = 1,
         gradients: bool = True,
         shared: bool = True,
         input_gradient: bool = False,
@@ -44,28 +49,54 @@ class Workspace:
     ) -> None:
         self.network = network
         self.parameters = parameters
-        self.gradient = np.zeros(parameters.size if gradients else 0, parameters.dtype)
-        self.rows, self.shared, self.training = rows, shared, training
-        self.lowest = 0 if input_gradient else min(network.parameterized, default=len(network.layers))
+        self.gradient = np.zeros(network.parameter_count if gradients else 0, parameters.dtype)
+        self.rows, self.batches, self.shared, self.training = rows, batches, shared, training
+        self.lowest = 0 if input_gradient else min(network.learning, default=len(network.layers))
         """The place of the first layer whose backward pass runs."""
-        self.params = _by_layer(network, parameters)
-        self.grads = _by_layer(network, self.gradient) if gradients else [{} for _ in network.layers]
+        self.params = network.by_layer(parameters)
+        self.grads = network.by_layer(self.gradient) if gradients else [{} for _ in network.layers]
         self.outputs = self._outputs()
-        self.derivatives = self._derivatives(input_gradient) if gradients else [np.empty((0,))] * len(self.outputs)
+        self.derivatives = self._derivatives(input_gradient) if gradients else [NOTHING] * len(self.outputs)
         self.scratch = [
             {name: self._array(shape) for name, shape in layer.scratch().items()} for layer in network.layers
         ]
+        self.fixed_scratch = [
+            {name: np.zeros(shape, parameters.dtype) for name, shape in layer.fixed_scratch().items()}
+            for layer in network.layers
+        ]
         width = (network.n_out,)
-        self.Y, self.product = self._array(width), self._array(width)
-        self.examples, self.row = self._array(()), self._array((1,))
-        self._batches: dict[int, Batch] = {}
+        self.X = self.outputs[0].reshape(rows * batches, network.n_in)
+        self.Y, self.product = self._array(width, batches), self._array(width, batches)
+        self.examples, self.row = self._array((), batches), self._array((1,), batches)
+        self._batches: dict[tuple[int, int], Batch] = {}
+        self._losses: dict[int, list[Call]] = {}
         self.at(seed=0, epoch=0, step=0)
 
-    def cut(self, m: int) -> Batch:
-        """The first m rows of every array as a batch, made once for each m."""
-        if m not in self._batches:
-            self._batches[m] = Batch(self, m)
-        return self._batches[m]
+    def cut(self, m: int, start: int = 0) -> Batch:
+        """A batch of m rows, made once for each: its inputs and outputs begin at row `start` of all batches'."""
+        if (m, start) not in self._batches:
+            self._batches[m, start] = Batch(self, m, start)
+        return self._batches[m, start]
+
+    def example_losses(self, rows: int) -> Array:
+        """Each row's own loss, of the first `rows` of all batches together, after their forward passes."""
+        if rows not in self._losses:
+            self._losses[rows] = loss_plan(self.network, self.head(slice(0, rows)))
+        run(self._losses[rows])
+        return self.examples[:rows]
+
+    def head(self, place: slice, *, dZ: Array = NOTHING, dA: Array = NOTHING) -> Head:
+        """What the loss works on, for some rows of all batches together."""
+        return Head(
+            Z=self.outputs[-2][place],
+            A=self.outputs[-1][place],
+            Y=self.Y[place],
+            dZ=dZ,
+            dA=dA,
+            examples=self.examples[place],
+            product=self.product[place],
+            row=self.row[place],
+        )
 
     def at(self, *, seed: int, epoch: int, step: int, shard: int = 0) -> None:
         """Say which step comes next: its dropout masks follow from that alone."""
@@ -76,16 +107,22 @@ class Workspace:
         seed, epoch, step, shard = self._position
         return generator(seed, "dropout", epoch=epoch, step=step, layer=place, shard=shard)
 
-    def _array(self, shape: Shape) -> Array:
-        return np.zeros((self.rows, *shape), self.parameters.dtype)
+    def _array(self, shape: Shape, batches: int = 1) -> Array:
+        return np.zeros((batches * self.rows, *shape), self.parameters.dtype)
 
     def _outputs(self) -> list[Array]:
-        """A[0], then every layer's output: its input's array where the layer may overwrite that."""
-        arrays = [self._array((self.network.n_in,))]
+        """A[0], then every layer's output: its input's array where the layer may overwrite that.
+
+        What the loss reads, and the input, are long enough for all batches.
+        """
+        shapes = self.network.boundary_shapes
+        owners = [0]
         for place, layer in enumerate(self.network.layers):
             overwrites = self.shared and layer.works_in_place and place > 0 and not self._is_read_later(place)
-            arrays.append(arrays[-1] if overwrites else self._array(layer.output_shape))
-        return arrays
+            owners.append(owners[-1] if overwrites else place + 1)
+        long = {owners[0], owners[-2], owners[-1]}
+        arrays = {owner: self._array(shapes[owner], self.batches if owner in long else 1) for owner in owners}
+        return [arrays[owner] for owner in owners]
 
     def _is_read_later(self, place: int) -> bool:
         """Whether the input of the layer at `place` is read once the layer has run: by a backward pass or the loss."""
@@ -100,7 +137,7 @@ class Workspace:
         for place in reversed(range(len(self.network.layers))):
             layer = self.network.layers[place]
             if place < self.lowest or (place == self.lowest and not input_gradient):
-                arrays.append(np.empty((0,)))
+                arrays.append(NOTHING)
             else:
                 arrays.append(arrays[-1] if self.shared and layer.works_in_place else self._array(layer.input_shape))
         return arrays[::-1]
@@ -109,80 +146,109 @@ class Workspace:
 class Batch:
     """m rows of a workspace: fill `X` and `Y`, call `forward`, `example_losses`, `backward`, and read the slots."""
 
-    def __init__(self, workspace: Workspace, m: int) -> None:
+    def __init__(self, workspace: Workspace, m: int, start: int) -> None:
         network = workspace.network
         self.workspace, self.m = workspace, m
-        outputs, derivatives = _cut(workspace.outputs, m), _cut(workspace.derivatives, m)
-        self.X, self.Y, self.A = outputs[0], workspace.Y[:m], outputs[-1]
-        self.slots = tuple(
-            Slot(
+        place = slice(start, start + m)
+        outputs = _cut(workspace.outputs, m, place, workspace.rows)
+        derivatives = _cut(workspace.derivatives, m, place, workspace.rows)
+        self.X, self.Y, self.A = workspace.X[place], workspace.Y[place], outputs[-1]
+        self.slots = self._slots(outputs, derivatives)
+        self.head = workspace.head(place, dZ=derivatives[-2], dA=derivatives[-1])
+        self.scale = np.ones((), workspace.parameters.dtype)
+        """What each example's loss is multiplied with before it is differentiated."""
+        self.has_shortcut = network.has_canonical_head
+        layers = list(zip(network.layers, self.slots, strict=True))
+        self._forward = [each for layer, slot in layers for each in layer.forward(slot)]
+
+    def _slots(self, outputs: Sequence[Array], derivatives: Sequence[Array]) -> tuple[Slot, ...]:
+        workspace, network = self.workspace, self.workspace.network
+        slots: dict[int, Slot] = {}
+        for place, layer in enumerate(network.layers):
+            scratch = {name: array[: self.m] for name, array in workspace.scratch[place].items()}
+            values = workspace.params[place]
+            slots[id(layer)] = Slot(
                 x=outputs[place],
                 y=outputs[place + 1],
                 dx=derivatives[place] if derivatives[place].size else None,
                 dy=derivatives[place + 1],
-                params=workspace.params[place],
+                params={letter: values[letter] for letter in layer.parameters()},
                 grads=workspace.grads[place],
-                scratch={name: array[:m] for name, array in workspace.scratch[place].items()},
+                state={name: values[name] for name in layer.statistics()},
+                scratch=scratch | workspace.fixed_scratch[place],
                 draw=partial(workspace.draw, place) if workspace.training else None,
+                start=None if layer.start is None else slots[id(layer.start)],
             )
-            for place in range(len(network.layers))
-        )
-        self.head = Head(
-            Z=outputs[-2],
-            A=self.A,
-            Y=self.Y,
-            dZ=derivatives[-2],
-            dA=derivatives[-1],
-            examples=workspace.examples[:m],
-            product=workspace.product[:m],
-            row=workspace.row[:m],
-        )
-        self._has_shortcut = network.has_canonical_head
-        self._value = partial(network.loss.from_Z if self._has_shortcut else network.loss.from_A, self.head)
-        layers = list(zip(network.layers, self.slots, strict=True))
-        self._forward: Pass = [partial(layer.forward, slot) for layer, slot in layers]
-        self._backward: Pass = [partial(layer.backward, slot) for layer, slot in layers[workspace.lowest :][::-1]]
+        return tuple(slots.values())
+
+    @cached_property
+    def _value(self) -> list[Call]:
+        return loss_plan(self.workspace.network, self.head)
+
+    @cached_property
+    def _backward(self) -> list[Call]:
+        """The backward passes of all layers but the last."""
+        layers = list(zip(self.workspace.network.layers, self.slots, strict=True))[self.workspace.lowest : -1]
+        return [each for layer, slot in reversed(layers) for each in layer.backward(slot)]
+
+    @cached_property
+    def _shortcut(self) -> list[Call]:
+        """dZ[L] from Z alone."""
+        plan = list(self.workspace.network.loss.dZ(self.head))
+        return [*plan, call(np.multiply, self.head.dZ, self.scale, self.head.dZ)]
+
+    @cached_property
+    def _general(self) -> list[Call]:
+        """dA[L] from the loss."""
+        plan = list(self.workspace.network.loss.dA(self.head))
+        return [*plan, call(np.multiply, self.head.dA, self.scale, self.head.dA)]
+
+    @cached_property
+    def _last(self) -> list[Call]:
+        """The last layer's own backward pass."""
+        layers = self.workspace.network.layers
+        return list(layers[-1].backward(self.slots[-1])) if len(layers) > self.workspace.lowest else []
 
     def forward(self) -> Array:
         """Run every layer on X, and give A[L] (m, n_out); the next forward pass overwrites it."""
-        for step in self._forward:
-            step()
+        run(self._forward)
         return self.A
 
     def example_losses(self) -> Array:
         """Each row's own loss (m,), after `forward`; the next call overwrites it."""
-        self._value()
+        run(self._value)
         return self.head.examples
 
     def backward(self, *, scale: float = 1.0, shortcut: bool = True) -> None:
         """Fill every derivative and the gradient, summed over the rows, of `scale` times each example's loss.
 
-        A `scale` of 1/m gives the gradient of the mean loss. `shortcut` takes dZ[L] = A − Y where the head is
+        A `scale` of 1/m gives the gradient of the mean loss. `shortcut` takes dZ[L] from Z where the head is
         canonical; elsewhere the loss gives dA[L] and the activation's own backward pass goes on from there. In an
         unshared workspace dA[L] is filled either way.
         """
-        loss, head = self.workspace.network.loss, self.head
-        shortcut = shortcut and self._has_shortcut
+        shortcut = shortcut and self.has_shortcut
+        self.scale[()] = scale
         if not (shortcut and self.workspace.shared):
-            loss.dA(head)
-            np.multiply(head.dA, scale, out=head.dA)
-        if shortcut:
-            loss.dZ(head)
-            np.multiply(head.dZ, scale, out=head.dZ)
-        for step in self._backward[1:] if shortcut else self._backward:
-            step()
+            run(self._general)
+        run(self._shortcut if shortcut else self._last)
+        run(self._backward)
+
+    def step(self, *, scale: float) -> list[Call]:
+        """All that fills the gradient of `scale` times each example's loss, as one plan: forward, loss, backward."""
+        self.scale[()] = scale
+        head = self._shortcut if self.has_shortcut else [*self._general, *self._last]
+        return [*self._forward, *head, *self._backward]
 
 
-def _cut(arrays: Sequence[Array], m: int) -> list[Array]:
-    """The first m rows of each; arrays that are one stay one."""
-    views = {id(array): array[:m] for array in arrays}
+def loss_plan(network: Network, head: Head) -> list[Call]:
+    """How the examples' losses come about: from Z behind the canonical activation, from A behind any other."""
+    return list(network.loss.from_Z(head) if network.has_canonical_head else network.loss.from_A(head))
+
+
+def _cut(arrays: Sequence[Array], m: int, place: slice, rows: int) -> list[Array]:
+    """A batch's rows of each: its own of those that are long enough for all batches, else the first m.
+
+    Arrays that are one stay one.
+    """
+    views = {id(array): array[place] if len(array) > rows else array[:m] for array in arrays}
     return [views[id(array)] for array in arrays]
-
-
-def _by_layer(network: Network, flat: Array) -> Sequence[dict[str, Array]]:
-    """Views into a flat vector, for each layer by letter."""
-    views = network.layout.views(flat)
-    found: list[dict[str, Array]] = [{} for _ in network.layers]
-    for number, place in enumerate(network.parameterized, start=1):
-        found[place] = {letter: views[f"{letter}.{number}"] for letter in network.layers[place].parameters()}
-    return found

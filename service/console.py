@@ -82,13 +82,16 @@ def run(item: RunBody) -> None:
 
 
 def _network(item: RunBody) -> str:
-    names = [
-        f"{layer.units} {layer.activation.type}" if layer.type == "dense" else layer.type
-        for layer in item.resolved.network.layers
-    ]
     output = item.resolved.network.output
-    head = f"{output.units} {output.activation.type}" if output != "auto" else "auto"
-    return " → ".join([*names, head])
+    head = [] if output == "auto" else [output.model_dump()]
+    return " → ".join(
+        _layer(options) for options in [*(each.model_dump() for each in item.resolved.network.layers), *head]
+    )
+
+
+def _layer(options: dict[str, Any]) -> str:
+    """A layer in a word or two: "64 relu", "dropout"."""
+    return f"{options['units']} {options['activation']['type']}" if "units" in options else str(options["type"])
 
 
 def _best(item: RunBody) -> str:

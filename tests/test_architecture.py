@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LIBRARIES = {
     "engine/spec.py": {"pydantic"},
-    "engine/catalogue.py": {"pydantic"},
+    "engine/options.py": {"pydantic"},
     "engine/checkpoints.py": {"safetensors"},
     "engine/data/readers.py": {"pyarrow"},
 }

@@ -127,7 +127,6 @@ class _Witness:
         self.batch.X[...], self.batch.Y[...] = X, Y
         self.arrays = {"A.0": self.batch.X, **network.views(self.parameters)}
         self.input_scale = len(X) if convention == "per_example" else 1
-        self.kinks = [place for place, layer in enumerate(network.layers) if layer.has_kink]
         self.loss, self.pattern = self._forward()
         self.magnitude = abs(self.loss) + float(np.abs(self.batch.head.Z).max())
 
@@ -157,18 +156,21 @@ class _Witness:
             flipped=tuple(flipped)[:MAXIMUM_FLIPPED],
         )
 
-    def _forward(self) -> tuple[float, list[Array]]:
+    def _forward(self) -> tuple[float, dict[str, Array]]:
+        """The mean loss, and for every layer with kinks on which piece its elements are, by the name of its input."""
+        network = self.workspace.network
         with np.errstate(all="ignore"):
             self.batch.forward()
             loss = float(self.batch.example_losses().mean())
-        return loss, [self.batch.slots[place].x > 0 for place in self.kinks]
+        layers = zip(network.boundary_names, network.layers, self.batch.slots, strict=False)
+        pieces = {name: layer.pieces(slot) for name, layer, slot in layers}
+        return loss, {name: array for name, array in pieces.items() if array is not None}
 
-    def _flipped(self, pattern: list[Array]) -> list[str]:
-        names = self.workspace.network.boundary_names
+    def _flipped(self, pattern: dict[str, Array]) -> list[str]:
         return [
-            f"{names[place]}[{row},{unit}]"
-            for place, before, after in zip(self.kinks, self.pattern, pattern, strict=True)
-            for row, unit in np.argwhere(before != after)[:MAXIMUM_FLIPPED].tolist()
+            f"{name}[{','.join(map(str, index))}]"
+            for name, before in self.pattern.items()
+            for index in np.argwhere(before != pattern[name])[:MAXIMUM_FLIPPED].tolist()
         ]
 
 

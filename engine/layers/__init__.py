@@ -1,35 +1,57 @@
-"""The tables of layers and activations, by the `type` a spec names them with."""
+"""The table of layers, by the `type` a spec names them with."""
 
-from engine.layers.activations import Identity, LeakyRelu, Relu, Sigmoid, Softmax, Tanh
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from engine.errors import SpecError
+from engine.layers.activation import ActivationLayer, ActivationLayerSpec
+from engine.layers.activations import ACTIVATIONS, Activation, ActivationSpec
 from engine.layers.base import Layer, Slot
-from engine.layers.dense import Dense
-from engine.layers.dropout import Dropout
+from engine.layers.dense import Dense, DenseSpec
+from engine.layers.dropout import Dropout, DropoutSpec
+from engine.options import Choice, choice
 from engine.parameters import Shape
-from engine.spec import ActivationLayerSpec, DenseSpec, LayerSpec
-
-ACTIVATIONS: dict[str, type[Layer]] = {
-    "identity": Identity,
-    "relu": Relu,
-    "leaky_relu": LeakyRelu,
-    "sigmoid": Sigmoid,
-    "tanh": Tanh,
-    "softmax": Softmax,
-}
 
 LAYERS: dict[str, type[Layer]] = {
     "dense": Dense,
     "dropout": Dropout,
+    "activation": ActivationLayer,
 }
 
-
-def expand(spec: LayerSpec, input_shape: Shape) -> list[Layer]:
-    """The layers one spec stands for: a dense spec is the sum and its activation, so that both Z and A are seen."""
-    if isinstance(spec, ActivationLayerSpec):
-        return [ACTIVATIONS[spec.activation.type](input_shape, spec.activation)]
-    layer = LAYERS[spec.type](input_shape, spec)
-    if isinstance(spec, DenseSpec):
-        return [layer, ACTIVATIONS[spec.activation.type](layer.output_shape, spec.activation)]
-    return [layer]
+if TYPE_CHECKING:
+    LayerSpec = Choice
+else:
+    LayerSpec = choice(LAYERS)
 
 
-__all__ = ["ACTIVATIONS", "LAYERS", "Layer", "Slot", "expand"]
+def stack(specs: Sequence[LayerSpec], input_shape: Shape, *, place: str = "network.layers") -> list[Layer]:
+    """The layers that a spec's list stands for, one on the other. Raises SpecError, `place` being the list's."""
+    layers: list[Layer] = []
+    shape = input_shape
+    for number, spec in enumerate(specs):
+        try:
+            built = list(LAYERS[spec.type].build(shape, spec))
+        except SpecError as error:
+            raise SpecError(
+                f"{place}[{number}]{error.place and '.'}{error.place}", error.message, code=error.code
+            ) from error
+        for layer in built:
+            layer.path = f"{number}.{layer.path}" if layer.path else str(number)
+            shape = layer.output_shape
+        layers += built
+    return layers
+
+
+__all__ = [
+    "ACTIVATIONS",
+    "LAYERS",
+    "Activation",
+    "ActivationLayerSpec",
+    "ActivationSpec",
+    "DenseSpec",
+    "DropoutSpec",
+    "Layer",
+    "LayerSpec",
+    "Slot",
+    "stack",
+]

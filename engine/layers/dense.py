@@ -1,16 +1,34 @@
 """The dense layer: every output is a weighted sum of every input."""
 
+from collections.abc import Iterator
+from typing import Any, Literal
+
 import numpy as np
 
-from engine.initializers import INITIALIZERS
+from engine.initializers import InitializerSpec, initialize, resolve_init
+from engine.layers.activations import ACTIVATIONS, ActivationSpec, IdentitySpec
 from engine.layers.base import Layer, Slot
+from engine.options import AutoSpec, Choice, Field
 from engine.parameters import Array, Shape, Shapes
-from engine.spec import DenseSpec, resolve_init
+from engine.plans import Plan, call, dot, sum_rows
+
+MAXIMUM_UNITS = 65_536
+
+
+class DenseSpec(Choice):
+    """Z = X·W + b, then the activation."""
+
+    type: Literal["dense"] = "dense"
+    units: int = Field(ge=1, le=MAXIMUM_UNITS, strict=True, description="How many neurons the layer has.")
+    activation: ActivationSpec = IdentitySpec()
+    use_bias: bool = Field(True, description="Whether there is a b.")
+    init: InitializerSpec = Field(AutoSpec(), description="How W starts; `auto` is what the activation prefers.")
 
 
 class Dense(Layer):
-    """Z = X·W + b."""
+    """Z = X·W + b. An input of several axes is multiplied along its last one."""
 
+    spec = DenseSpec
     formula = "Z = X·W + b"
     derivative = "dW = Xᵀ·dZ, db = Σ rows of dZ, dX = dZ·Wᵀ"
     source = "Rumelhart, Hinton & Williams 1986, Learning representations by back-propagating errors"
@@ -18,22 +36,39 @@ class Dense(Layer):
 
     def __init__(self, input_shape: Shape, spec: DenseSpec) -> None:
         super().__init__(input_shape, spec)
-        self.output_shape = (spec.units,)
-        self.init = resolve_init(spec.init, spec.activation.type)
+        self.output_shape = (*input_shape[:-1], spec.units)
+        self.use_bias = spec.use_bias
+        self.init = resolve_init(spec.init, ACTIVATIONS[spec.activation.type].initializer)
+
+    @classmethod
+    def build(cls, input_shape: Shape, spec: Any) -> Iterator[Layer]:
+        layer = cls(input_shape, spec)
+        yield layer
+        yield ACTIVATIONS[spec.activation.type](layer.output_shape, spec.activation)
 
     def parameters(self) -> Shapes:
-        return {"W": (*self.input_shape, *self.output_shape), "b": self.output_shape}
+        n_in, n_out = self.input_shape[-1], self.output_shape[-1]
+        return {"W": (n_in, n_out), "b": (n_out,)} if self.use_bias else {"W": (n_in, n_out)}
 
-    def initialize(self, params: dict[str, Array], generator: np.random.Generator) -> None:
-        INITIALIZERS[self.init].fill(params["W"], generator)
-        params["b"].fill(0)
+    def initialize(self, values: dict[str, Array], generator: np.random.Generator) -> None:
+        n_in, n_out = values["W"].shape
+        initialize(values["W"], self.init, generator, n_in=n_in, n_out=n_out)
 
-    def forward(self, slot: Slot) -> None:
-        np.dot(slot.x, slot.params["W"], out=slot.y)
-        np.add(slot.y, slot.params["b"], out=slot.y)
+    def forward(self, slot: Slot) -> Plan:
+        X, Z = _matrix(slot.x), _matrix(slot.y)
+        yield dot(X, slot.params["W"], Z)
+        if self.use_bias:
+            yield call(np.add, Z, slot.params["b"], Z)
 
-    def backward(self, slot: Slot) -> None:
-        np.dot(slot.x.T, slot.dy, out=slot.grads["W"])
-        np.add.reduce(slot.dy, axis=0, out=slot.grads["b"])
+    def backward(self, slot: Slot) -> Plan:
+        X, dZ = _matrix(slot.x), _matrix(slot.dy)
+        yield dot(X.T, dZ, slot.grads["W"])
+        if self.use_bias:
+            yield sum_rows(dZ, slot.grads["b"])
         if slot.dx is not None:
-            np.dot(slot.dy, slot.params["W"].T, out=slot.dx)
+            yield dot(dZ, slot.params["W"].T, _matrix(slot.dx))
+
+
+def _matrix(array: Array) -> Array:
+    """The same numbers with one row for each along the last axis."""
+    return array.reshape(-1, array.shape[-1])

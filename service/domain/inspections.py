@@ -12,9 +12,10 @@ import numpy as np
 from engine.data import Table
 from engine.errors import DataError
 from engine.inspection import REDUCTIONS, Check, check, inspect, quantity_names, shape_of
+from engine.layers import LayerSpec
+from engine.losses import LossSpec
 from engine.network import Network
 from engine.parameters import Array
-from engine.spec import LayerSpec, LossName
 from engine.training import batch_rows, epoch_order
 from service.domain import datasets
 from service.domain.checkpoints import Moment
@@ -159,7 +160,7 @@ def _check_size(subject: Subject, limits: Limits) -> None:
 
 def stateless(
     layers: Sequence[LayerSpec],
-    loss: LossName,
+    loss: LossSpec,
     parameters: Mapping[str, Any],
     X: Any,
     Y: Any,
@@ -170,7 +171,7 @@ def stateless(
     """The subject a request holds whole. With columns, examples are columns and W is (n_out, n_in)."""
     transpose = orientation == "columns"
     X, Y = _matrix("X", X, transpose), _matrix("Y", Y, transpose)
-    network = Network.build(layers, n_in=X.shape[1], loss=loss)
+    network = Network.build(layers, input_shape=(X.shape[1],), loss=loss)
     if network.parameter_count > limits.parameters:
         raise TooLarge(
             f"The network has {network.parameter_count} parameters, at most {limits.parameters} are allowed.",

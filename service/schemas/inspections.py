@@ -4,7 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from engine.spec import Dtype, LayerSpec, LossName
+from engine.layers import LayerSpec
+from engine.losses import LossSpec
+from engine.spec import Dtype
 from service.schemas.base import Body, Request
 
 Matrix = Annotated[list[list[float]], Field(min_length=1)]
@@ -70,7 +72,7 @@ class Stateless(Request):
     """A network, its parameters and a batch, all in the request."""
 
     network: StatelessNetwork
-    loss: LossName
+    loss: LossSpec
     parameters: Annotated[dict[str, list[Any]], Field(description="W.1, b.1, …; W is (n_in, n_out) in rows.")]
     X: Matrix
     Y: Matrix

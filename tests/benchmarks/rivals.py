@@ -14,9 +14,12 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
+from engine.layers import DenseSpec
+from engine.layers.activations import ReluSpec, SoftmaxSpec
+from engine.losses import CrossEntropySpec, HalfSquaredErrorSpec
 from engine.network import Network
 from engine.parameters import Array
-from engine.spec import DenseSpec, ReluSpec, SoftmaxSpec, TrainingSpec
+from engine.spec import TrainingSpec
 from engine.training import TrainingData, TrainingState, train
 from tests.benchmarks.textbook import LEARNING_RATE, TextbookNetwork
 from tests.benchmarks.workloads import Workload
@@ -172,10 +175,10 @@ def network_of(workload: Workload) -> Network:
     *hidden, n_out = workload.widths[1:]
     layers = [DenseSpec(units=units, activation=ReluSpec()) for units in hidden]
     if workload.is_classification:
-        head, loss = DenseSpec(units=n_out, activation=SoftmaxSpec()), "cross_entropy"
+        head, loss = DenseSpec(units=n_out, activation=SoftmaxSpec()), CrossEntropySpec()
     else:
-        head, loss = DenseSpec(units=n_out), "half_squared_error"
-    return Network.build([*layers, head], n_in=workload.widths[0], loss=loss)
+        head, loss = DenseSpec(units=n_out), HalfSquaredErrorSpec()
+    return Network.build([*layers, head], input_shape=(workload.widths[0],), loss=loss)
 
 
 def training_of(workload: Workload, **changes: Any) -> TrainingSpec:

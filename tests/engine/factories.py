@@ -5,9 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from engine.layers import DenseSpec, LayerSpec
+from engine.losses import LOSSES
 from engine.network import Network
+from engine.options import Choice
 from engine.parameters import Array
-from engine.spec import DenseSpec, LayerSpec, TrainingSpec
+from engine.spec import TrainingSpec
 from engine.training import TrainingData, TrainingState
 
 HEADS = {"identity": "half_squared_error", "sigmoid": "binary_cross_entropy", "softmax": "cross_entropy"}
@@ -19,7 +22,12 @@ def dense(units: int, activation: Any = "tanh", **more: Any) -> DenseSpec:
 
 def network(*layers: LayerSpec, n_in: int = 4, loss: str = "cross_entropy") -> Network:
     layers = layers or (dense(5), dense(3, "softmax"))
-    return Network.build(layers, n_in=n_in, loss=loss)  # type: ignore[arg-type]
+    return Network.build(layers, input_shape=(n_in,), loss=loss_of(loss))
+
+
+def loss_of(name: str) -> Choice:
+    """A loss's spec with its defaults."""
+    return LOSSES[name].spec.model_validate({"type": name})
 
 
 def rows(m: int = 60, n_in: int = 4, *, seed: int = 0, dtype: str = "float64") -> Array:

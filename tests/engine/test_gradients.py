@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.layers import ACTIVATIONS
+from engine.layers import ACTIVATIONS, ActivationLayerSpec, DropoutSpec, LayerSpec
 from engine.losses import LOSSES
 from engine.network import Network
 from engine.parameters import Array
-from engine.spec import ActivationLayerSpec, DropoutSpec, LayerSpec
 from engine.workspace import Workspace
 from tests.engine.factories import HEADS, dense, network, rows, targets
 

@@ -3,7 +3,7 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from engine.initializers import INITIALIZERS
+from engine.initializers import INITIALIZERS, initialize
 from engine.randomness import generator
 from tests.engine.factories import dense, network
 
@@ -18,11 +18,15 @@ DEVIATIONS = {
 }
 
 
+def draw(name: str, W: np.ndarray) -> None:
+    initialize(W, INITIALIZERS[name].spec(), generator(1, "initial_weights"), n_in=400, n_out=200)
+
+
 @pytest.mark.parametrize("name", INITIALIZERS)
 def test_weights_have_the_published_spread(name: str) -> None:
     W = np.empty((400, 200))
 
-    INITIALIZERS[name].fill(W, generator(1, "initial_weights"))
+    draw(name, W)
 
     assert W.std() == pytest.approx(DEVIATIONS[name], rel=0.01)
     assert abs(W.mean()) <= 0.01 * DEVIATIONS[name] * 3
@@ -32,7 +36,7 @@ def test_weights_have_the_published_spread(name: str) -> None:
 def test_uniform_weights_fill_their_interval_and_never_leave_it(name: str) -> None:
     W = np.empty((400, 200))
 
-    INITIALIZERS[name].fill(W, generator(1, "initial_weights"))
+    draw(name, W)
 
     limit = sqrt(3) * DEVIATIONS[name]
     assert 0.999 * limit < np.abs(W).max() <= limit

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from engine.errors import SpecError
+from engine.layers import ActivationLayerSpec, DropoutSpec
+from engine.losses import CrossEntropySpec
 from engine.network import EVALUATION_ROWS, Network
-from engine.spec import ActivationLayerSpec, DropoutSpec, RunSpec, TargetFacts, resolve
+from engine.spec import RunSpec, TargetFacts, resolve
 from engine.workspace import Workspace
 from tests.engine.factories import dense, network, rows, targets
 
@@ -60,7 +62,7 @@ def test_wrong_parameters_are_named(change: dict[str, object], message: str) -> 
 
 def test_no_layer_at_all_is_refused() -> None:
     with pytest.raises(SpecError, match=r"network\.layers: expected at least one layer"):
-        Network.build([], n_in=4, loss="cross_entropy")
+        Network.build([], input_shape=(4,), loss=CrossEntropySpec())
 
 
 def test_prediction_leaves_dropout_out() -> None:

@@ -6,8 +6,9 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from engine.optimizers import BLOCK, OPTIMIZERS, bind_penalty
-from engine.spec import AdamSpec, SgdSpec
+from engine.optimizers import BLOCK, OPTIMIZERS, AdamSpec, SgdSpec, Updater
+from engine.penalties import bind_penalty
+from engine.plans import run
 from tests.engine.factories import network
 
 STEPS = 25
@@ -60,12 +61,12 @@ def test_updates_are_the_published_ones(
     random = np.random.default_rng(0)
     theta, gradient = random.normal(size=size), np.empty(size)
     kind = OPTIMIZERS[spec.type]
-    update = kind(spec).bind(theta, gradient, {name: np.zeros(size) for name in kind.moments})
+    update = Updater(kind(spec), theta, gradient, {name: np.zeros(size) for name in kind.moments})
     begin, history = theta.copy(), random.normal(size=(STEPS, size))
 
     for count, g in enumerate(history, start=1):
         gradient[...] = g
-        update(count)
+        update(count, 0.1)
 
     for place in (0, 1, BLOCK - 1, BLOCK, size - 1):
         expected = published(float(begin[place]), [float(g) for g in history[:, place]])
@@ -77,7 +78,7 @@ def test_the_penalty_adds_lambda_w_to_dw_and_nothing_to_db() -> None:
     parameters = net.initial_parameters(seed=1, dtype="float64") + 1
     gradient = np.zeros_like(parameters)
 
-    bind_penalty(0.25, net.layout, parameters, gradient)()
+    run(bind_penalty(0.25, net.layout, parameters, gradient))
 
     found, theta = net.views(gradient), net.views(parameters)
     np.testing.assert_array_equal(found["W.2"], 0.25 * theta["W.2"])

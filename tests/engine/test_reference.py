@@ -9,8 +9,7 @@ import pytest
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from engine.inspection import inspect
-from engine.network import Network
-from engine.spec import AdamSpec, SgdSpec
+from engine.optimizers import AdamSpec, SgdSpec
 from engine.training import TrainingData, train
 from tests.engine.factories import dense, network, rows, start, targets, training
 
@@ -31,7 +30,7 @@ def test_every_tensor_is_pytorchs(name: str, head: Any) -> None:
     tensors = {key: np.array(values) for key, values in case["tensors"].items()}
     count = len(case["activations"])
     layers = [dense(tensors[f"b.{n}"].size, case["activations"][n - 1]) for n in range(1, count + 1)]
-    net = Network.build(layers, n_in=4, loss=case["loss"])
+    net = network(*layers, loss=case["loss"])
     flat = net.flatten({key: tensors[key] for key in net.shapes}, dtype="float64")
 
     found = inspect(net, flat, tensors["A.0"], np.array(case["Y"]), quantities=list(tensors), head=head)

@@ -7,8 +7,10 @@ import pytest
 
 from engine import checkpoints
 from engine.errors import Diverged
+from engine.layers import DropoutSpec
 from engine.network import Network
-from engine.spec import AdamSpec, DropoutSpec, EarlyStoppingSpec, SgdSpec, TrainingSpec
+from engine.optimizers import AdamSpec, SgdSpec
+from engine.spec import EarlyStoppingSpec, TrainingSpec
 from engine.training import EpochReport, StepReport, TrainingData, TrainingState, epoch_order, train
 from tests.engine.factories import clusters, dense, network, start, training
 
@@ -32,7 +34,7 @@ def interrupted(net: Network, spec: TrainingSpec, *, every: int) -> tuple[list[E
     state, found, data = start(net, spec), list[EpochReport](), clusters(dtype=spec.dtype)
     while not (found and found[-1].reason):
         stops = chain(repeat(False, every - 1), repeat(True))
-        for report in train(net, data, spec, state, seed=7, interrupt=partial(next, stops)):
+        for report in train(net, data, spec, state, seed=7, interrupt=partial(next, stops), steps_at_once=1):
             if isinstance(report, StepReport):
                 break
             found.append(report)
@@ -215,7 +217,7 @@ def test_a_changed_optimizer_starts_with_fresh_moments() -> None:
 def test_a_step_allocates_nothing_that_grows() -> None:
     net = network(dense(256, "relu"), dense(256, "sigmoid"), dense(3, "softmax"))
     data, spec = clusters(m=3000), training(epochs=1, batch_size=256)
-    steps = train(net, data, spec, start(net, spec), seed=7, interrupt=lambda: True)
+    steps = train(net, data, spec, start(net, spec), seed=7, interrupt=lambda: True, steps_at_once=1)
     for _ in range(4):
         next(steps)
 

@@ -5,10 +5,12 @@ import pytest
 
 from engine.errors import SpecError
 from engine.inspection import check
-from engine.layers import LAYERS, Dense
+from engine.layers import LAYERS
 from engine.layers.base import Slot
+from engine.layers.dense import Dense
 from engine.network import Network
 from engine.parameters import Array
+from engine.plans import Plan, call
 from tests.engine.factories import HEADS, dense, network, rows, targets
 
 
@@ -37,14 +39,14 @@ def test_away_from_noise_both_ways_agree_to_seven_digits() -> None:
     assert worst < 1e-7
 
 
-def wrong_by_a_factor(layer: Dense, slot: Slot) -> None:
-    right(layer, slot)
-    slot.grads["W"] *= 1 + 1e-6
+def wrong_by_a_factor(layer: Dense, slot: Slot) -> Plan:
+    yield from right(layer, slot)
+    yield call(np.multiply, slot.grads["W"], 1 + 1e-6, slot.grads["W"])
 
 
-def without_a_sum(layer: Dense, slot: Slot) -> None:
-    right(layer, slot)
-    slot.grads["b"][...] = slot.dy[0]
+def without_a_sum(layer: Dense, slot: Slot) -> Plan:
+    yield from right(layer, slot)
+    yield call(np.copyto, slot.grads["b"], slot.dy[0])
 
 
 right = Dense.backward
@@ -52,7 +54,7 @@ right = Dense.backward
 
 @pytest.mark.parametrize(("backward", "tensor"), [(wrong_by_a_factor, "W"), (without_a_sum, "b")])
 def test_a_wrong_layer_is_a_mismatch(
-    monkeypatch: pytest.MonkeyPatch, backward: Callable[[Dense, Slot], None], tensor: str
+    monkeypatch: pytest.MonkeyPatch, backward: Callable[[Dense, Slot], Plan], tensor: str
 ) -> None:
     monkeypatch.setattr(LAYERS["dense"], "backward", backward)
 

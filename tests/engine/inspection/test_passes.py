@@ -5,7 +5,7 @@ import pytest
 
 from engine.errors import DataError, SpecError
 from engine.inspection import inspect, quantity_names, shape_of
-from engine.spec import DropoutSpec
+from engine.layers import DropoutSpec
 from tests.engine.factories import HEADS, dense, network, rows, targets
 
 

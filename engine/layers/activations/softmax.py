@@ -1,0 +1,53 @@
+"""Softmax: numbers turned into shares that sum to 1."""
+
+from typing import Literal
+
+import numpy as np
+
+from engine.layers.activations.base import Activation
+from engine.layers.base import Slot
+from engine.options import Choice
+from engine.parameters import Array, Shapes
+from engine.plans import Plan, call, sum_columns
+
+
+class SoftmaxSpec(Choice):
+    type: Literal["softmax"] = "softmax"
+
+
+class Softmax(Activation):
+    """A_k = e^{Z_k} / Σⱼ e^{Z_j} along the last axis. The largest Z is taken off first, which changes nothing else.
+
+    Every Z of a row moves every A of it, so the backward pass applies the row's full Jacobian.
+    """
+
+    spec = SoftmaxSpec
+    formula = "A_k = e^{Z_k} / Σⱼ e^{Z_j}"
+    derivative = "dZ = A ⊙ (dA − Σⱼ dA_j·A_j)"
+    source = "Bridle 1990, Probabilistic interpretation of feedforward classification network outputs"
+    range = "shares"
+
+    def scratch(self) -> Shapes:
+        return {"product": self.input_shape, "row": (*self.input_shape[:-1], 1)}
+
+    def forward(self, slot: Slot) -> Plan:
+        Z, A, row = _matrix(slot.x), _matrix(slot.y), _matrix(slot.scratch["row"])
+        yield call(np.maximum.reduce, Z, 1, None, row, True)
+        yield call(np.subtract, Z, row, A)
+        yield call(np.exp, A, A)
+        yield sum_columns(A, row[:, 0])
+        yield call(np.divide, A, row, A)
+
+    def backward(self, slot: Slot) -> Plan:
+        if slot.dx is None:
+            return
+        A, dA, dZ = _matrix(slot.y), _matrix(slot.dy), _matrix(slot.dx)
+        product, row = _matrix(slot.scratch["product"]), _matrix(slot.scratch["row"])
+        yield call(np.multiply, dA, A, product)
+        yield sum_columns(product, row[:, 0])
+        yield call(np.subtract, dA, row, dZ)
+        yield call(np.multiply, dZ, A, dZ)
+
+
+def _matrix(array: Array) -> Array:
+    return array.reshape(-1, array.shape[-1])

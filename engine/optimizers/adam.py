@@ -1,0 +1,56 @@
+"""Adam: steps scaled by running estimates of the gradient's first and second moment."""
+
+from math import sqrt
+from typing import Literal
+
+import numpy as np
+
+from engine.optimizers.base import Block, Optimizer
+from engine.options import Choice, Field
+from engine.plans import Plan, call
+
+
+class AdamSpec(Choice):
+    """Adam: steps scaled by running estimates of the gradient's first and second moment."""
+
+    type: Literal["adam"] = "adam"
+    learning_rate: float = Field(0.001, gt=0)
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.999, ge=0, lt=1)
+    epsilon: float = Field(1e-8, gt=0)
+
+
+class Adam(Optimizer):
+    """Adam: steps along the gradient's running mean, scaled by the root of its running square, both bias-corrected.
+
+    The kept moments are the textbook's divided by 1 − β, which saves two passes: M ← β₁·M + g, V ← β₂·V + g². The
+    bias corrections are folded into the step's length and ε: with k = √((1 − β₂ᵗ)/(1 − β₂)),
+    θ ← θ − η·k·(1 − β₁)/(1 − β₁ᵗ) · M/(√V + ε·k). This equals the published update.
+    """
+
+    spec = AdamSpec
+    formula = "m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², θ ← θ − η·m̂/(√v̂ + ε), m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 − β₂ᵗ)"
+    source = "Kingma & Ba 2015, Adam: a method for stochastic optimization, algorithm 1 and the end of §2"
+    moments = ("M", "V")
+    scalars = ("rate", "floor")
+
+    def __init__(self, spec: AdamSpec) -> None:
+        super().__init__(spec)
+        self.beta1, self.beta2, self.epsilon = spec.beta1, spec.beta2, spec.epsilon
+
+    def numbers(self, count: int, rate: float) -> tuple[float, ...]:
+        k = sqrt((1 - self.beta2**count) / (1 - self.beta2))
+        return rate * k * (1 - self.beta1) / (1 - self.beta1**count), self.epsilon * k
+
+    def update(self, block: Block) -> Plan:
+        M, V, change = block.moments["M"], block.moments["V"], block.spare
+        yield call(np.multiply, M, self.beta1, M)
+        yield call(np.add, M, block.g, M)
+        yield call(np.multiply, block.g, block.g, change)
+        yield call(np.multiply, V, self.beta2, V)
+        yield call(np.add, V, change, V)
+        yield call(np.sqrt, V, change)
+        yield call(np.add, change, block.scalars["floor"], change)
+        yield call(np.divide, M, change, change)
+        yield call(np.multiply, change, block.scalars["rate"], change)
+        yield call(np.subtract, block.theta, change, block.theta)

@@ -1,0 +1,53 @@
+"""Plans: a pass as calls that are bound to their arrays once and made again at every step.
+
+A layer writes its passes down as NumPy calls, one `yield` each. Binding them costs once; after that a step looks
+nothing up, allocates nothing, and runs no Python between one call and the next.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from engine.parameters import Array
+
+Call = Callable[[], object]
+Plan = Iterator[Call]
+
+
+def call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Call:
+    """`function` bound to its arguments, the array it writes to last.
+
+    A Python float becomes an array of the first array's dtype, which NumPy need not convert at each call.
+    """
+    dtype = next((each.dtype for each in arguments if isinstance(each, np.ndarray)), None)
+    bound = (np.asarray(each, dtype) if isinstance(each, float) else each for each in arguments)
+    return partial(function, *bound, **options)
+
+
+def copy(source: Array, to: Array) -> Plan:
+    """to = source; nothing where they are one array."""
+    if to is not source:
+        yield partial(np.copyto, to, source)
+
+
+def dot(a: Array, b: Array, out: Array) -> Call:
+    """out = a·b."""
+    return partial(a.dot, b, out)
+
+
+def sum_rows(a: Array, out: Array) -> Call:
+    """out (n,) = the sum of the rows of a (m, n): a product with ones, which takes a fifth of a reduction's time."""
+    return partial(np.ones(len(a), a.dtype).dot, a, out)
+
+
+def sum_columns(a: Array, out: Array) -> Call:
+    """out (m,) = the sum of the columns of a (m, n)."""
+    return partial(a.dot, np.ones(a.shape[1], a.dtype), out)
+
+
+def run(plan: Iterable[Call]) -> None:
+    """Make every call in turn."""
+    for each in plan:
+        each()
