@@ -7,7 +7,7 @@ import numpy as np
 from engine.layers.activations.base import Activation
 from engine.layers.base import Slot
 from engine.options import Choice
-from engine.parameters import Shapes
+from engine.parameters import Array, Shapes
 from engine.plans import Plan, call
 
 
@@ -38,3 +38,6 @@ class Softsign(Activation):
         if slot.dx is not None:
             yield call(np.divide, slot.dy, slot.scratch["divisor"], slot.dx)
             yield call(np.divide, slot.dx, slot.scratch["divisor"], slot.dx)
+
+    def pieces(self, slot: Slot) -> Array:
+        return slot.x > 0

@@ -42,7 +42,8 @@ ACTIVATIONS: dict[str, tuple[dict[str, Any], Callable[[torch.Tensor], torch.Tens
     "softplus": ({"type": "softplus"}, lambda Z: functional.softplus(Z, threshold=600)),
     "softsign": ({"type": "softsign"}, functional.softsign),
     "sigmoid": ({"type": "sigmoid"}, torch.sigmoid),
-    "hard_sigmoid": ({"type": "hard_sigmoid"}, functional.hardsigmoid),
+    # functional.hardsigmoid multiplies with a 1/6 of single precision, so this is what its documentation says it is
+    "hard_sigmoid": ({"type": "hard_sigmoid"}, lambda Z: functional.relu6(Z + 3) / 6),
     "tanh": ({"type": "tanh"}, torch.tanh),
     "hard_tanh": ({"type": "hard_tanh"}, functional.hardtanh),
     "exponential": ({"type": "exponential"}, torch.exp),
