@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from engine.base_rate import LINKS
 from engine.clipping import ClipSpec
 from engine.errors import SpecError
 from engine.initializers import InitializerSpec, resolve_init
-from engine.layers import ACTIVATIONS, ActivationSpec, DenseSpec, LayerSpec
-from engine.layers.activations import IdentitySpec, ReluSpec, SigmoidSpec, SoftmaxSpec
+from engine.layers import ACTIVATIONS, DenseSpec, LayerSpec
+from engine.layers.activations import AnyActivationSpec, IdentitySpec, ReluSpec, SigmoidSpec, SoftmaxSpec
 from engine.losses import (
     LOSSES,
     AnyLossSpec,
@@ -47,9 +48,12 @@ MAXIMUM_LAYERS = 256
 class OutputSpec(Spec):
     """The head: the dense layer whose units the target decides. `init` as in a dense layer."""
 
-    activation: ActivationSpec
+    activation: AnyActivationSpec = Field(AutoSpec(), description="`auto` is what suits the target.")
     units: int | None = Field(None, ge=1, strict=True, description="Decided by the target; given, it must agree.")
     init: InitializerSpec = AutoSpec()
+    bias_init: Literal["zeros", "base_rate"] = Field(
+        "zeros", description="How b starts; `base_rate`: where the outputs are the mean of the training rows' targets."
+    )
 
 
 def _head(value: Any) -> Any:
@@ -193,6 +197,7 @@ def resolve(spec: RunSpec, facts: TargetFacts, *, features: tuple[str, ...], has
     Raises SpecError for a head or a monitor that can't work, with advice.
     """
     output, loss = _resolve_head(spec, facts)
+    _check_bias(output, facts)
     layers = tuple(_resolve_layer(layer) for layer in spec.network.layers)
     training = spec.training.model_copy(
         update={"loss": loss, "early_stopping": _resolve_stopping(spec.training, facts, has_validation)}
@@ -220,7 +225,9 @@ def _resolve_init(init: Choice, activation: Choice) -> Choice:
 def _resolve_head(spec: RunSpec, facts: TargetFacts) -> tuple[OutputSpec, Choice]:
     default_activation, default_loss = _HEADS[facts.kind]
     asked = spec.network.output
-    output = OutputSpec(activation=default_activation) if asked == "auto" else asked
+    output = OutputSpec() if asked == "auto" else asked
+    if isinstance(output.activation, AutoSpec):
+        output = output.model_copy(update={"activation": default_activation})
     activation = output.activation.type
     units = 2 if facts.kind == "binary" and activation == "softmax" else facts.outputs
     _check_head(activation, output.units, units, facts)
@@ -256,6 +263,18 @@ def _check_head(activation: str, asked: int | None, units: int, facts: TargetFac
             f"expected {' or '.join(fitting)}, whose outputs are the classes' probabilities, got {activation}",
             code="impossible_head",
             allowed=fitting,
+        )
+
+
+def _check_bias(output: OutputSpec, facts: TargetFacts) -> None:
+    are_shares = facts.task == "classification"
+    fitting = [name for name in LINKS if (ACTIVATIONS[name].range in ("probability", "shares")) == are_shares]
+    if output.bias_init == "base_rate" and output.activation.type not in fitting:
+        raise SpecError(
+            "network.output.bias_init",
+            f"expected zeros behind {output.activation.type}; in {facts.task} base_rate goes with {', '.join(fitting)}",
+            code="impossible_head",
+            allowed=["zeros"],
         )
 
 

@@ -15,6 +15,7 @@ from typing import Literal, Self
 
 import numpy as np
 
+from engine.base_rate import base_rate_bias
 from engine.clipping import CLIPS
 from engine.errors import Diverged, SpecError
 from engine.metrics import measure, rises
@@ -25,7 +26,7 @@ from engine.penalties import is_weight, max_norm_plan, penalty_plan
 from engine.plans import Call, call
 from engine.randomness import generator
 from engine.schedules import SCHEDULES, Plateau
-from engine.spec import TrainingSpec
+from engine.spec import OutputSpec, RunSpec, TrainingSpec
 from engine.workspace import Workspace
 
 EXPLOSION = 1e5
@@ -105,6 +106,16 @@ class TrainingState:
         """The state before the first step."""
         parameters = network.initial_parameters(seed=seed, dtype=training.dtype)
         return cls(parameters, _no_moments(training, parameters[: network.parameter_count]))
+
+    @classmethod
+    def of(cls, spec: RunSpec, network: Network, data: TrainingData) -> Self:
+        """The state before the first step of a resolved run spec, its head's b where the spec wants it."""
+        state = cls.start(network, spec.training, seed=spec.seed)
+        output = spec.network.output
+        if isinstance(output, OutputSpec) and output.bias_init == "base_rate":
+            b = network.views(state.parameters)[f"b.{network.numbers[-1]}"]
+            b[...] = base_rate_bias(output.activation.type, data.Y)
+        return state
 
     def suit(self, network: Network, training: TrainingSpec, *, monitor: str) -> None:
         """Drop what a changed spec can't go on with: another optimizer's moments, the best by another number."""

@@ -28,7 +28,7 @@ Verdict = Literal["ok", "kink", "below_noise", "mismatch"]
 STEP = 6e-5
 """h is this times max(1, |w|): near the cube root of ε, where both errors of a central difference are smallest."""
 MAXIMUM_FLIPPED = 10
-_ADDRESS = re.compile(r"([Wb]\.[1-9]\d{0,5}|A\.0)\[(\d{1,9})(?:,\s*(\d{1,9}))?\]")
+_ADDRESS = re.compile(r"([A-Za-z_]+\.\d{1,6})\[(\d{1,9}(?:,\s*\d{1,9}){0,7})\]")
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Nudge:
     relative_error: float | None
     """|analytic − numeric| / max(|analytic|, |numeric|); None if both are 0."""
     verdict: Verdict
-    """`kink`: a unit crossed the point where its derivative jumps, so the numeric one means nothing. `below_noise`:
-    both are smaller than the error bar. `mismatch`: they differ by more than the error bar explains."""
+    """`kink`: a unit crossed a point where its derivative jumps or bends, so the numeric one means nothing.
+    `below_noise`: both are smaller than the error bar. `mismatch`: they differ by more than the error bar explains."""
     flipped: tuple[str, ...]
     """Units that crossed a kink, as Z.1[row,unit]."""
 
@@ -218,7 +218,7 @@ def _parsed(address: str, place: int, shapes: dict[str, tuple[int, ...]], orient
             code="unknown_target",
             allowed=tuple(shapes),
         )
-    name, index = match[1], tuple(int(part) for part in match.groups()[1:] if part is not None)
+    name, index = match[1], tuple(int(part) for part in match[2].split(","))
     shape = shapes[name][::-1] if orientation == "columns" else shapes[name]
     if len(index) != len(shape) or any(part >= size for part, size in zip(index, shape, strict=True)):
         raise SpecError(f"targets[{place}]", f"expected an index into {name} of shape {list(shape)}, got {list(index)}")

@@ -107,6 +107,6 @@ class Layer:
     def pieces(self, slot: Slot) -> Array | None:
         """After a forward pass, for each element which smooth piece of the function it is on; None where all is smooth.
 
-        A nudge that changes it crosses a point where the derivative jumps.
+        A nudge that changes it crosses a point where the derivative jumps or bends, and where no error bar holds.
         """
         return None

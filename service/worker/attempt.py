@@ -102,7 +102,7 @@ class Attempt:
         self.best: dict[str, Any] | None = run.best
         self.last: dict[str, Any] | None = run.last
         self.fingerprint = fingerprint(self.spec.training.dtype)
-        self.state = self._load() or TrainingState.start(self.network, self.spec.training, seed=self.spec.seed)
+        self.state = self._load() or TrainingState.of(self.spec, self.network, self.parts.training)
         self.begun_at = self._position()
         self._note_fingerprint(run)
 

@@ -47,7 +47,7 @@ def nudged(net: Network, flat: Array, X: Array, Y: Array, numbers: Array) -> Arr
 
     Four points, (8(L₁ − L₋₁) − (L₂ − L₋₂))/12h, cancel every error up to h⁴.
     """
-    found, h = np.empty(numbers.size), 1e-3
+    found, h = np.empty(numbers.size), 1e-4
     for place in range(numbers.size):
         kept = numbers.flat[place]
         losses = {}

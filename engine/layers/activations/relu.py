@@ -25,11 +25,11 @@ class Relu(Activation):
     initializer = "he_normal"
 
     def forward(self, slot: Slot) -> Plan:
-        yield call(np.maximum, slot.x, 0.0, out=slot.y)  # lets NaN through, so that divergence is seen
+        yield call(slot.x.clip, 0.0, np.inf, slot.y)  # lets NaN through, so that divergence is seen
 
     def backward(self, slot: Slot) -> Plan:
         if slot.dx is not None:
-            yield call(np.sign, slot.y, slot.scratch["slope"])
+            yield call(np.greater, slot.y, 0.0, slot.scratch["slope"])
             yield call(np.multiply, slot.dy, slot.scratch["slope"], slot.dx)
 
     def pieces(self, slot: Slot) -> Array:
