@@ -5,9 +5,7 @@ from engine.errors import DataError
 from engine.losses import LOSSES
 from engine.plans import run
 from engine.workspace import Workspace
-from tests.engine.factories import HEADS, dense, loss_of, network, rows, targets
-
-CANONICAL = {loss: activation for activation, loss in HEADS.items()}
+from tests.engine.factories import dense, head_of, loss_of, network, rows, targets
 
 
 def head_losses(loss: str, activation: str, Z: list[list[float]], Y: list[list[float]], dtype: str) -> np.ndarray:
@@ -46,7 +44,7 @@ def test_a_confident_right_answer_keeps_its_tiny_loss(dtype: str) -> None:
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("n_out", [2, 5])
 def test_both_ways_to_the_loss_agree(loss: str, n_out: int) -> None:
-    net = network(dense(6), dense(n_out, CANONICAL[loss]), loss=loss)
+    net = network(dense(6), dense(n_out, head_of(loss)), loss=loss)
     batch = Workspace(net, net.initial_parameters(seed=1, dtype="float64"), rows=9, shared=False).cut(9)
     batch.X[...], batch.Y[...] = rows(9), targets(loss, 9, n_out)
     batch.forward()
@@ -59,7 +57,7 @@ def test_both_ways_to_the_loss_agree(loss: str, n_out: int) -> None:
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_shortcut_and_the_general_path_give_the_same_gradient(loss: str) -> None:
-    net = network(dense(6), dense(3, CANONICAL[loss]), loss=loss)
+    net = network(dense(6), dense(3, head_of(loss)), loss=loss)
     batch = Workspace(net, net.initial_parameters(seed=1, dtype="float64"), rows=9).cut(9)
     batch.X[...], batch.Y[...] = rows(9), targets(loss, 9, 3)
     batch.forward()

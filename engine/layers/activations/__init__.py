@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from engine.layers.activations.base import Activation
+from engine.layers.activations.exponential import Exponential
 from engine.layers.activations.identity import Identity, IdentitySpec
 from engine.layers.activations.leaky_relu import LeakyRelu, LeakyReluSpec
 from engine.layers.activations.relu import Relu, ReluSpec
@@ -18,6 +19,7 @@ ACTIVATIONS: dict[str, type[Activation]] = {
     "sigmoid": Sigmoid,
     "tanh": Tanh,
     "softmax": Softmax,
+    "exponential": Exponential,
 }
 
 if TYPE_CHECKING:

@@ -1,0 +1,35 @@
+"""Exponential: a number turned into one above 0."""
+
+from typing import Literal
+
+import numpy as np
+
+from engine.layers.activations.base import Activation
+from engine.layers.base import Slot
+from engine.options import Choice
+from engine.parameters import Shapes
+from engine.plans import Plan, call
+
+
+class ExponentialSpec(Choice):
+    type: Literal["exponential"] = "exponential"
+
+
+class Exponential(Activation):
+    """A = e^Z: the inverse of the log link, for outputs above 0 such as rates of counts."""
+
+    spec = ExponentialSpec
+    formula = "A = e^Z"
+    derivative = "A"
+    source = "McCullagh & Nelder 1989, Generalized Linear Models, §2.2.4 (the log link)"
+    range = "positive"
+
+    def scratch(self) -> Shapes:
+        return {}
+
+    def forward(self, slot: Slot) -> Plan:
+        yield call(np.exp, slot.x, slot.y)
+
+    def backward(self, slot: Slot) -> Plan:
+        if slot.dx is not None:
+            yield call(np.multiply, slot.dy, slot.y, slot.dx)
