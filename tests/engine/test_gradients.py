@@ -43,7 +43,7 @@ def nudged(net: Network, flat: Array, X: Array, Y: Array, numbers: Array) -> Arr
     Four points, (8(L₁ − L₋₁) − (L₂ − L₋₂))/12h, cancel every error up to h⁴. Under a loss with kinks they lie closer
     together, so that they stay on one side.
     """
-    found, h = np.empty(numbers.size), 1e-3 if type(net.loss).pieces is Loss.pieces else 1e-5
+    found, h = np.empty(numbers.size), 1e-4 if type(net.loss).pieces is Loss.pieces else 1e-5
     for place in range(numbers.size):
         kept = numbers.flat[place]
         losses = {}

@@ -1,4 +1,4 @@
-"""Exponential: a number turned into one above 0."""
+"""Exponential: a number turned into one above 0, such as a rate."""
 
 from typing import Literal
 
@@ -16,12 +16,12 @@ class ExponentialSpec(Choice):
 
 
 class Exponential(Activation):
-    """A = e^Z: the inverse of the log link, for outputs above 0 such as rates of counts."""
+    """A = eᶻ: what the log link stands before in a Poisson regression."""
 
     spec = ExponentialSpec
-    formula = "A = e^Z"
+    formula = "A = eᶻ"
     derivative = "A"
-    source = "McCullagh & Nelder 1989, Generalized Linear Models, §2.2.4 (the log link)"
+    source = "McCullagh & Nelder 1989, Generalized linear models, §2.2 (the inverse of the log link)"
     range = "positive"
 
     def scratch(self) -> Shapes:
