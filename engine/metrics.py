@@ -41,7 +41,8 @@ def accuracy(rows: Judged) -> float:
     if Y.shape[1] > 1 and bool((Y.sum(axis=1) == 1).all()):
         right = A.argmax(axis=1) == Y.argmax(axis=1)
     else:
-        right = (((0 if rows.scores else 0.5) <= A) == (Y >= 0.5)).all(axis=1)
+        yes = A > 0 if rows.scores else A >= 0.5
+        right = (yes == (Y >= 0.5)).all(axis=1)
     return float(rows.mean(right))
 
 

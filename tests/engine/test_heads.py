@@ -59,7 +59,7 @@ def test_the_head_follows_the_loss(loss: str, kind: str, activation: str, units:
             "regression",
             "poisson",
             "identity",
-            "training.loss: .* behind identity, got poisson, which goes with exponential",
+            "training.loss: .* got poisson, which goes with exponential",
         ),
         ("binary", "hinge", "sigmoid", "network.output: expected identity, whose outputs are the classes' scores"),
         ("multiclass", "hinge", "softmax", "network.output: expected identity, whose outputs are the classes' scores"),
@@ -71,7 +71,7 @@ def test_the_head_follows_the_loss(loss: str, kind: str, activation: str, units:
             "binary",
             "auto",
             "identity",
-            "network.output: expected sigmoid or softmax, whose outputs are the classes' prob",
+            "network.output: expected sigmoid or softmax, whose outputs are",
         ),
     ],
 )
@@ -159,7 +159,7 @@ def test_the_sign_of_a_score_decides_between_two_classes() -> None:
 
     assert found[0] == {"label": "no", "probabilities": None, "scores": {"no": 0.25, "yes": -0.25}}
     assert found[1]["label"] == "yes"
-    assert found[2]["label"] == "yes"
+    assert found[2]["label"] == "no"
 
 
 def test_the_largest_score_decides_between_several_classes() -> None:
@@ -175,10 +175,10 @@ def test_several_labels_have_scores_of_their_own() -> None:
 
 
 def test_accuracy_goes_by_the_sign_of_scores_as_the_labels_do() -> None:
-    A, Y = np.array([[0.25], [-0.25], [0.75], [0.0]]), np.array([[1.0], [0.0], [1.0], [1.0]])
+    A, Y = np.array([[0.25], [-0.25], [0.75], [0.0]]), np.array([[1.0], [0.0], [1.0], [0.0]])
 
     assert measure("classification", A, Y, np.ones(1), scores=True) == {"accuracy": 1.0}
-    assert measure("classification", A, Y, np.ones(1)) == {"accuracy": 0.5}
+    assert measure("classification", A, Y, np.ones(1)) == {"accuracy": 0.75}
     preprocessing = labelled(y=["no", "yes"] * 30)
     labels = [each["label"] for each in preprocessing.decode(A, scores=True)]
-    assert labels == ["yes", "no", "yes", "yes"]
+    assert labels == ["yes", "no", "yes", "no"]
