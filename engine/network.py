@@ -15,7 +15,8 @@ from engine.losses import LOSSES, Loss, LossSpec
 from engine.parameters import Array, Layout, Shape, Shapes
 from engine.randomness import generator
 from engine.spec import OutputSpec, RunSpec
-from engine.workspace import Workspace, relative_weights
+from engine.weights import relative_weights
+from engine.workspace import Workspace
 
 EVALUATION_ROWS = 1024
 """Rows that go forward at once outside training. Fixed, because the way a batch is cut can change the last bit."""

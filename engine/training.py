@@ -15,7 +15,7 @@ from typing import Literal, Self
 
 import numpy as np
 
-from engine.errors import DataError, Diverged
+from engine.errors import Diverged
 from engine.metrics import measure, rises
 from engine.network import Evaluator, Network
 from engine.optimizers import OPTIMIZERS, Updater
@@ -24,7 +24,8 @@ from engine.penalties import bind_penalty
 from engine.plans import Call, call
 from engine.randomness import generator
 from engine.spec import TrainingSpec
-from engine.workspace import Workspace, relative_weights
+from engine.weights import check_weights, relative_weights
+from engine.workspace import Workspace
 
 EXPLOSION = 1e5
 """A batch's loss this many times the first one, or weights with this root mean square, count as divergence."""
@@ -50,28 +51,14 @@ class TrainingData:
     weights_validation: Array | None = None
 
     def __post_init__(self) -> None:
-        _check_weights("weights", self.weights, self.X)
-        _check_weights("weights_validation", self.weights_validation, self.X_validation)
+        check_weights("weights", self.weights, len(self.X))
+        held_out = 0 if self.X_validation is None else len(self.X_validation)
+        check_weights("weights_validation", self.weights_validation, held_out)
 
     @property
     def scale(self) -> Array:
         """`target_scale`, with its default."""
         return np.ones(self.Y.shape[1]) if self.target_scale is None else self.target_scale
-
-
-def _check_weights(place: str, weights: Array | None, X: Array | None) -> None:
-    """Raise DataError for weights that don't belong to the rows or can't be averaged with."""
-    if weights is None:
-        return
-    m = 0 if X is None else len(X)
-    if weights.shape != (m,):
-        raise DataError(place, f"expected one for each row, shape {[m]}, got {list(weights.shape)}", code="wrong_shape")
-    wrong = np.flatnonzero(~((weights >= 0) & (weights < inf)))
-    if wrong.size:
-        row = int(wrong[0])
-        raise DataError(f"{place}[{row}]", f"expected a finite number from 0 on, got {weights[row]:g}")
-    if not weights.any():
-        raise DataError(place, "expected at least one above 0, got none")
 
 
 @dataclass

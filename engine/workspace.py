@@ -261,19 +261,6 @@ def loss_plan(network: Network, head: Head) -> list[Call]:
     return plan
 
 
-def relative_weights(weights: Array, batch_size: int) -> Array:
-    """Weights (m,) that average 1 over every batch, so that the mean of weighted losses is Σwl/Σw.
-
-    In a batch whose weights are all 0 they stay so.
-    """
-    starts = np.arange(0, len(weights), batch_size)
-    counts = np.diff(starts, append=len(weights))
-    totals = np.add.reduceat(weights, starts, dtype=np.float64)
-    factors = np.divide(counts, totals, out=np.zeros(len(starts)), where=totals > 0)
-    relative: Array = weights * np.repeat(factors, counts)
-    return relative
-
-
 def _cut(arrays: Sequence[Array], m: int, place: slice, rows: int) -> list[Array]:
     """A batch's rows of each: its own of those that are long enough for all batches, else the first m.
 

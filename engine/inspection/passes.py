@@ -10,7 +10,8 @@ from engine.errors import DataError
 from engine.inspection.names import Orientation, derivative_of, quantity_names
 from engine.network import Network
 from engine.parameters import Array
-from engine.workspace import Batch, Workspace, relative_weights
+from engine.weights import check_weights, relative_weights
+from engine.workspace import Batch, Workspace
 
 Convention = Literal["per_example", "mean"]
 Head = Literal["auto", "shortcut", "general"]
@@ -48,10 +49,12 @@ def inspect(
     of the mean loss, so they carry 1/m. dW and db are the mean loss's in both. With `columns` every matrix is
     transposed into the textbook's form. dA[L] takes the components of A as independent. With weights w (m,) an
     example's own loss is taken w·m/Σw times, so that the mean loss is Σwl/Σw. Raises SpecError for unknown quantities
-    and for a shortcut where there is none, DataError for targets the loss is not defined for.
+    and for a shortcut where there is none, DataError for targets the loss is not defined for and
+    for weights that can't be averaged with.
     """
     names = quantity_names(network, quantities)
     network.loss.check(Y)
+    check_weights("weights", weights, len(X))
     if head == "shortcut" and not network.has_canonical_head:
         raise DataError(
             "head",

@@ -15,7 +15,7 @@ from engine.losses import LOSSES
 from engine.metrics import measure
 from engine.parameters import Array
 from engine.training import EpochReport, StepReport, TrainingData, train
-from engine.workspace import relative_weights
+from engine.weights import relative_weights
 from tests.engine.factories import clusters, dense, head_of, network, rows, start, targets, training
 
 DRAWN = np.random.default_rng(3).integers(0, 3, size=90).astype(float)
@@ -198,6 +198,14 @@ def test_relative_weights_average_one_over_every_batch() -> None:
 def test_weights_that_can_not_be_averaged_with_are_refused(weights: Array, message: str) -> None:
     with pytest.raises(DataError, match=message):
         weighted(weights=weights)
+
+
+def test_an_inspection_refuses_such_weights_too() -> None:
+    net = network()
+    flat = net.initial_parameters(seed=1, dtype="float64")
+
+    with pytest.raises(DataError, match=r"weights: expected one for each row, shape \[6\], got \[2\]"):
+        inspect(net, flat, rows(6), targets("cross_entropy", 6, 3), quantities=["dW"], weights=np.ones(2))
 
 
 def test_weights_without_rows_to_validate_with_are_refused() -> None:
