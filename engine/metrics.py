@@ -9,35 +9,60 @@ import numpy as np
 from engine.parameters import Array
 
 
-def accuracy(A: Array, Y: Array, scale: Array) -> float:
+@dataclass(frozen=True)
+class Judged:
+    """Rows to be judged."""
+
+    A: Array
+    """(m, n_out): the outputs."""
+    Y: Array
+    """(m, n_out): the targets."""
+    scale: Array
+    """(n_out,): what one unit of Y is in the target's own unit."""
+    weights: Array | None = None
+    """(m,): how much each row counts; None where all count alike."""
+    scores: bool = False
+    """Whether the outputs are scores, of which the sign decides, instead of probabilities."""
+
+    def mean(self, values: Array) -> Array:
+        """The mean over the rows, in float64."""
+        if self.weights is None:
+            return np.asarray(values.mean(axis=0, dtype=np.float64))
+        return np.asarray(np.average(values, axis=0, weights=self.weights.astype(np.float64)))
+
+
+def accuracy(rows: Judged) -> float:
     """The share of rows whose class is right; with several yes-or-no outputs, of rows right in all of them.
 
-    Mutually exclusive classes (rows of Y sum to 1 over two or more outputs) go by the largest output, others by ½.
+    Mutually exclusive classes (rows of Y sum to 1 over two or more outputs) go by the largest output, others by ½, or
+    where outputs are scores by their sign.
     """
+    A, Y = rows.A, rows.Y
     if Y.shape[1] > 1 and bool((Y.sum(axis=1) == 1).all()):
         right = A.argmax(axis=1) == Y.argmax(axis=1)
     else:
-        right = ((A >= 0.5) == (Y >= 0.5)).all(axis=1)
-    return float(right.mean())
+        yes = A > 0 if rows.scores else A >= 0.5
+        right = (yes == (Y >= 0.5)).all(axis=1)
+    return float(rows.mean(right))
 
 
-def mean_absolute_error(A: Array, Y: Array, scale: Array) -> float:
+def mean_absolute_error(rows: Judged) -> float:
     """The mean of |A − Y| in the targets' own units, over rows and outputs."""
-    return float((np.abs(A - Y).mean(axis=0, dtype=np.float64) * scale).mean())
+    return float((rows.mean(np.abs(rows.A - rows.Y)) * rows.scale).mean())
 
 
-def r2(A: Array, Y: Array, scale: Array) -> float | None:
+def r2(rows: Judged) -> float | None:
     """1 − Σ(A − Y)²/Σ(Y − Ȳ)², averaged over the outputs; undefined (None) where a target does not vary."""
-    residual = np.square(A - Y, dtype=np.float64).sum(axis=0)
-    total = np.square(Y - Y.mean(axis=0, dtype=np.float64)).sum(axis=0)
+    residual = rows.mean(np.square(rows.A - rows.Y, dtype=np.float64))
+    total = rows.mean(np.square(rows.Y - rows.mean(rows.Y)))
     return None if (total == 0).any() else float((1 - residual / total).mean())
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric of rows A, Y (m, n_out) and the size of each target's unit (n_out,)."""
+    """One metric, of rows whose targets are known."""
 
-    measure: Callable[[Array, Array, Array], float | None]
+    measure: Callable[[Judged], float | None]
     task: Literal["classification", "regression"]
     formula: str
     rises: bool
@@ -51,9 +76,12 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def measure(task: str, A: Array, Y: Array, scale: Array) -> dict[str, float | None]:
+def measure(
+    task: str, A: Array, Y: Array, scale: Array, *, weights: Array | None = None, scores: bool = False
+) -> dict[str, float | None]:
     """Every metric of the task, by name."""
-    return {name: metric.measure(A, Y, scale) for name, metric in METRICS.items() if metric.task == task}
+    rows = Judged(A, Y, scale, weights, scores)
+    return {name: metric.measure(rows) for name, metric in METRICS.items() if metric.task == task}
 
 
 def rises(monitor: str) -> bool:

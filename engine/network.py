@@ -15,6 +15,7 @@ from engine.losses import LOSSES, Loss, LossSpec
 from engine.parameters import Array, Layout, Shape, Shapes
 from engine.randomness import generator
 from engine.spec import OutputSpec, RunSpec
+from engine.weights import relative_weights
 from engine.workspace import Workspace
 
 EVALUATION_ROWS = 1024
@@ -26,7 +27,7 @@ class Evaluation:
     """What a network makes of rows whose targets are known."""
 
     loss: float
-    """The mean of the examples' losses."""
+    """The mean of the examples' losses, weighted if the examples are."""
     A: Array
     """(m, n_out): the outputs."""
 
@@ -198,9 +199,12 @@ class Network:
         """A[L] (m, n_out) of the rows X (m, n_in), with dropout off."""
         return Evaluator(self, parameters, rows=len(X)).predict(X)
 
-    def evaluate(self, parameters: Array, X: Array, Y: Array) -> Evaluation:
-        """The mean loss and the outputs over rows X (m, n_in) with targets Y (m, n_out), m ≥ 1, with dropout off."""
-        return Evaluator(self, parameters, rows=len(X)).evaluate(X, Y)
+    def evaluate(self, parameters: Array, X: Array, Y: Array, weights: Array | None = None) -> Evaluation:
+        """The mean loss and the outputs over rows X (m, n_in) with targets Y (m, n_out), m ≥ 1, with dropout off.
+
+        With weights (m,) the mean is Σwl/Σw.
+        """
+        return Evaluator(self, parameters, rows=len(X)).evaluate(X, Y, weights)
 
 
 class Evaluator:
@@ -219,15 +223,20 @@ class Evaluator:
                 A[part] = batch.forward()
         return A
 
-    def evaluate(self, X: Array, Y: Array) -> Evaluation:
-        """The mean loss and the outputs over rows X (m, n_in) with targets Y (m, n_out), m ≥ 1, with dropout off."""
+    def evaluate(self, X: Array, Y: Array, weights: Array | None = None) -> Evaluation:
+        """The mean loss and the outputs over rows X (m, n_in) with targets Y (m, n_out), m ≥ 1, with dropout off.
+
+        With weights (m,) the mean is Σwl/Σw.
+        """
         A, total = self._outputs(X), 0.0
+        shares = None if weights is None else relative_weights(weights, len(X)).astype(np.float64)
         with np.errstate(all="ignore"):
             for part in _parts(len(X)):
                 batch = self.workspace.cut(part.stop - part.start)
                 batch.X[...], batch.Y[...] = X[part], Y[part]
                 A[part] = batch.forward()
-                total += float(batch.example_losses().sum(dtype=np.float64))
+                losses = batch.example_losses()
+                total += float(losses.sum(dtype=np.float64) if shares is None else losses @ shares[part])
         return Evaluation(total / len(X), A)
 
     def _outputs(self, X: Array) -> Array:

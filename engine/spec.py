@@ -21,6 +21,7 @@ from engine.losses import (
     BinaryCrossEntropySpec,
     CrossEntropySpec,
     HalfSquaredErrorSpec,
+    Loss,
 )
 from engine.optimizers import AdamSpec, OptimizerSpec
 from engine.options import AutoSpec, Choice, Spec
@@ -188,6 +189,12 @@ _HEADS: dict[str, tuple[Choice, Choice]] = {
     "multiclass": (SoftmaxSpec(), CrossEntropySpec()),
 }
 """The head and the loss of each kind of target, where nothing else is asked for."""
+_PROBABILITIES: dict[str, tuple[str, ...]] = {
+    "binary": ("sigmoid", "softmax"),
+    "multilabel": ("sigmoid",),
+    "multiclass": ("softmax",),
+}
+"""The heads whose outputs are the probabilities of the classes."""
 
 
 def resolve(spec: RunSpec, facts: TargetFacts, *, features: tuple[str, ...], has_validation: bool) -> RunSpec:
@@ -223,25 +230,34 @@ def _resolve_init(init: Choice, activation: Choice) -> Choice:
 
 
 def _resolve_head(spec: RunSpec, facts: TargetFacts) -> tuple[OutputSpec, Choice]:
-    default_activation, default_loss = _HEADS[facts.kind]
-    asked = spec.network.output
+    asked, kind = spec.network.output, LOSSES.get(spec.training.loss.type)
+    if kind is not None:
+        _check_learns(kind, facts)
     output = OutputSpec() if asked == "auto" else asked
     if isinstance(output.activation, AutoSpec):
-        output = output.model_copy(update={"activation": default_activation})
+        output = output.model_copy(update={"activation": _default_head(kind, facts)})
     activation = output.activation.type
     units = 2 if facts.kind == "binary" and activation == "softmax" else facts.outputs
-    _check_head(activation, output.units, units, facts)
-    if not isinstance(spec.training.loss, AutoSpec):
+    _check_head(activation, output.units, units, facts, kind)
+    if kind is not None:
         loss: Choice = spec.training.loss
     elif facts.kind == "binary" and activation == "softmax":
         loss = CrossEntropySpec()
     else:
-        loss = default_loss
-    _check_loss(loss, activation, facts)
+        loss = _HEADS[facts.kind][1]
+    _check_suits(loss, activation, facts)
     return output.model_copy(update={"units": units, "init": _resolve_init(output.init, output.activation)}), loss
 
 
-def _check_head(activation: str, asked: int | None, units: int, facts: TargetFacts) -> None:
+def _default_head(loss: type[Loss] | None, facts: TargetFacts) -> Choice:
+    """The kind of target's own head; where the loss is not defined behind it, the one the loss is canonical with."""
+    head = _HEADS[facts.kind][0]
+    if loss is None or (loss.suits(ACTIVATIONS[head.type]) and not loss.scores):
+        return head
+    return ACTIVATIONS[loss.canonical].spec(type=loss.canonical)
+
+
+def _check_head(activation: str, asked: int | None, units: int, facts: TargetFacts, loss: type[Loss] | None) -> None:
     place = "network.output"
     if asked is not None and asked != units:
         raise SpecError(
@@ -256,11 +272,13 @@ def _check_head(activation: str, asked: int | None, units: int, facts: TargetFac
                 place, f"{detail}, so it can't fit numbers; use identity", code="impossible_head", allowed=["identity"]
             )
         return
-    fitting = {"binary": ("sigmoid", "softmax"), "multilabel": ("sigmoid",), "multiclass": ("softmax",)}[facts.kind]
+    fitting, what = _PROBABILITIES[facts.kind], "probabilities"
+    if loss is not None and loss.scores:
+        fitting, what = (loss.canonical,), "scores"
     if activation not in fitting:
         raise SpecError(
             place,
-            f"expected {' or '.join(fitting)}, whose outputs are the classes' probabilities, got {activation}",
+            f"expected {' or '.join(fitting)}, whose outputs are the classes' {what}, got {activation}",
             code="impossible_head",
             allowed=fitting,
         )
@@ -278,22 +296,29 @@ def _check_bias(output: OutputSpec, facts: TargetFacts) -> None:
         )
 
 
-def _check_loss(loss: Choice, activation: str, facts: TargetFacts) -> None:
-    place = "training.loss"
-    learns = [name for name, kind in LOSSES.items() if facts.kind in kind.learns]
-    fitting = [name for name in learns if LOSSES[name].suits(ACTIVATIONS[activation])]
-    if loss.type not in learns:
+def _check_learns(loss: type[Loss], facts: TargetFacts) -> None:
+    if facts.kind not in loss.learns:
         what = "numbers" if facts.task == "regression" else f"classes ({facts.kind})"
+        name = next(name for name, kind in LOSSES.items() if kind is loss)
         raise SpecError(
-            place,
-            f"{loss.type} does not learn what the target holds, {what}; use {fitting[0]}",
+            "training.loss",
+            f"{name} does not learn what the target holds, {what}; use {_HEADS[facts.kind][1].type}",
             code="impossible_loss",
-            allowed=fitting,
+            allowed=[name for name, kind in LOSSES.items() if facts.kind in kind.learns],
         )
-    if loss.type not in fitting:
+
+
+def _check_suits(loss: Choice, activation: str, facts: TargetFacts) -> None:
+    kind = LOSSES[loss.type]
+    if not kind.suits(ACTIVATIONS[activation]):
+        fitting = [
+            name
+            for name, other in LOSSES.items()
+            if facts.kind in other.learns and other.suits(ACTIVATIONS[activation])
+        ]
         raise SpecError(
-            place,
-            f"expected {' or '.join(fitting)} behind {activation}, got {loss.type}",
+            "training.loss",
+            f"expected {' or '.join(fitting)} behind {activation}, got {loss.type}, which goes with {kind.canonical}",
             code="impossible_loss",
             allowed=fitting,
         )

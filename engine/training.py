@@ -27,6 +27,7 @@ from engine.plans import Call, call
 from engine.randomness import generator
 from engine.schedules import SCHEDULES, Plateau
 from engine.spec import OutputSpec, RunSpec, TrainingSpec
+from engine.weights import check_weights, relative_weights
 from engine.workspace import Workspace
 
 EXPLOSION = 1e5
@@ -52,6 +53,14 @@ class TrainingData:
     task: Literal["classification", "regression"] = "classification"
     target_scale: Array | None = None
     """(n_out,): what one unit of Y is in the target's own unit; ones if None."""
+    weights: Array | None = None
+    """(m,): how much each row to train on counts in losses, gradients and metrics; all alike if None."""
+    weights_validation: Array | None = None
+
+    def __post_init__(self) -> None:
+        check_weights("weights", self.weights, len(self.X))
+        held_out = 0 if self.X_validation is None else len(self.X_validation)
+        check_weights("weights_validation", self.weights_validation, held_out)
 
     @property
     def scale(self) -> Array:
@@ -254,7 +263,14 @@ class _Trainer:
         self.steps_at_once = min(steps_at_once or _steps_at_once(network, self.batch_size), self.steps_per_epoch)
         rows = ceil(self.batch_size / training.shards)
         self.workspaces = [
-            Workspace(network, state.parameters, rows=rows, batches=self.steps_at_once, training=True)
+            Workspace(
+                network,
+                state.parameters,
+                rows=rows,
+                batches=self.steps_at_once,
+                training=True,
+                weighted=data.weights is not None,
+            )
             for _ in range(training.shards)
         ]
         self.gradient = self.workspaces[0].gradient
@@ -294,10 +310,13 @@ class _Trainer:
         state, first = self.state, self.state.step
         rows = order[first * self.batch_size : (first + steps) * self.batch_size]
         chunk = self._chunk_of(len(rows))
+        weights = None if self.data.weights is None else relative_weights(self.data.weights[rows], self.batch_size)
         for workspace, share in zip(self.workspaces, chunk.shares, strict=True):
             taken = rows if share.places is None else rows[share.places]
             np.take(self.data.X, taken, axis=0, out=workspace.X[: len(taken)], mode="clip")
             np.take(self.data.Y, taken, axis=0, out=workspace.Y[: len(taken)], mode="clip")
+            if workspace.weights is not None and weights is not None:
+                workspace.weights[: len(taken), 0] = weights if share.places is None else weights[share.places]
         square = self.gradient.dot
         for number, plan in enumerate(chunk.plans):
             if self.network.is_random:
@@ -400,9 +419,9 @@ class _Trainer:
     def _end_epoch(self, begun: float) -> EpochReport:
         state, data = self.state, self.data
         values: dict[str, float | None] = {"train.running_loss": state.running_loss / self.steps_per_epoch}
-        values |= self._evaluate("train", data.X, data.Y)
+        values |= self._evaluate("train", data.X, data.Y, data.weights)
         if data.X_validation is not None and data.Y_validation is not None:
-            values |= self._evaluate("validation", data.X_validation, data.Y_validation)
+            values |= self._evaluate("validation", data.X_validation, data.Y_validation, data.weights_validation)
         self._check_finite(values["train.loss"])
         values["learning_rate"] = self._learning_rate(self.steps_per_epoch - 1)
         values["grad_norm"] = state.gradient_norm / self.steps_per_epoch
@@ -419,9 +438,10 @@ class _Trainer:
             reason=reason_to_stop(state, self.training),
         )
 
-    def _evaluate(self, part: str, X: Array, Y: Array) -> dict[str, float | None]:
-        evaluation = self.evaluator.evaluate(X, Y)
-        values = {"loss": evaluation.loss, **measure(self.data.task, evaluation.A, Y, self.data.scale)}
+    def _evaluate(self, part: str, X: Array, Y: Array, weights: Array | None) -> dict[str, float | None]:
+        evaluation, data = self.evaluator.evaluate(X, Y, weights), self.data
+        metrics = measure(data.task, evaluation.A, Y, data.scale, weights=weights, scores=self.network.loss.scores)
+        values = {"loss": evaluation.loss, **metrics}
         return {
             f"{part}.{name}": value if value is not None and isfinite(value) else None for name, value in values.items()
         }

@@ -16,7 +16,7 @@ import numpy as np
 from engine.layers import Slot
 from engine.losses import Head
 from engine.parameters import Array, Shape
-from engine.plans import Call, call, run
+from engine.plans import Call, Plan, call, run
 from engine.randomness import generator
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ class Workspace:
 
     `parameters` and `gradient` are flat. Without `gradients` the workspace only looks forward and `gradient` is empty.
     With `training` dropout is on, and `at` tells for which step. `input_gradient` asks for dA[0] as well.
+
+    With `weighted` each example's loss is multiplied with its own of `weights`, which the caller fills.
 
     `batches` of them may be gathered at once: they have inputs, targets and outputs of their own, so that these can be
     filled and their losses computed together; everything between is used by one after the other.
@@ -46,6 +48,7 @@ class Workspace:
         shared: bool = True,
         input_gradient: bool = False,
         training: bool = False,
+        weighted: bool = False,
     ) -> None:
         self.network = network
         self.parameters = parameters
@@ -67,7 +70,9 @@ class Workspace:
         width = (network.n_out,)
         self.X = self.outputs[0].reshape(rows * batches, network.n_in)
         self.Y, self.product = self._array(width, batches), self._array(width, batches)
+        self.spare = self._array(width, batches)
         self.examples, self.row = self._array((), batches), self._array((1,), batches)
+        self.weights = self._array((1,), batches) if weighted else None
         self._batches: dict[tuple[int, int], Batch] = {}
         self._losses: dict[int, list[Call]] = {}
         self.at(seed=0, epoch=0, step=0)
@@ -95,7 +100,9 @@ class Workspace:
             dA=dA,
             examples=self.examples[place],
             product=self.product[place],
+            spare=self.spare[place],
             row=self.row[place],
+            weights=None if self.weights is None else self.weights[place],
         )
 
     def at(self, *, seed: int, epoch: int, step: int, shard: int = 0) -> None:
@@ -194,14 +201,20 @@ class Batch:
     @cached_property
     def _shortcut(self) -> list[Call]:
         """dZ[L] from Z alone."""
-        plan = list(self.workspace.network.loss.dZ(self.head))
-        return [*plan, call(np.multiply, self.head.dZ, self.scale, self.head.dZ)]
+        return [*self.workspace.network.loss.dZ(self.head), *self._scaled(self.head.dZ)]
 
     @cached_property
     def _general(self) -> list[Call]:
         """dA[L] from the loss."""
-        plan = list(self.workspace.network.loss.dA(self.head))
-        return [*plan, call(np.multiply, self.head.dA, self.scale, self.head.dA)]
+        return [*self.workspace.network.loss.dA(self.head), *self._scaled(self.head.dA)]
+
+    def _scaled(self, derivative: Array) -> Plan:
+        """The derivative of `scale` times each example's loss, which counts as its weight says."""
+        scale = self.scale
+        if self.head.weights is not None:
+            scale = self.head.row
+            yield call(np.multiply, self.head.weights, self.scale, scale)
+        yield call(np.multiply, derivative, scale, derivative)
 
     @cached_property
     def _last(self) -> list[Call]:
@@ -242,7 +255,10 @@ class Batch:
 
 def loss_plan(network: Network, head: Head) -> list[Call]:
     """How the examples' losses come about: from Z behind the canonical activation, from A behind any other."""
-    return list(network.loss.from_Z(head) if network.has_canonical_head else network.loss.from_A(head))
+    plan = list(network.loss.from_Z(head) if network.has_canonical_head else network.loss.from_A(head))
+    if head.weights is not None:
+        plan.append(call(np.multiply, head.examples, head.weights[:, 0], head.examples))
+    return plan
 
 
 def _cut(arrays: Sequence[Array], m: int, place: slice, rows: int) -> list[Array]:

@@ -131,8 +131,9 @@ def predictions(answer: PredictionsBody) -> None:
     """Print predictions, one a line."""
     rows = []
     for number, each in enumerate(answer.predictions):
-        if each.label is not None and each.probabilities is not None:
-            rows.append((number, each.label, f"{each.probabilities[each.label]:.4f}"))
+        if each.label is not None:
+            probability = f"{each.probabilities[each.label]:.4f}" if each.probabilities else ""
+            rows.append((number, each.label, probability))
         elif each.value is not None:
             rows.append((number, f"{each.value:.6g}", ""))
         else:

@@ -60,7 +60,7 @@ class Preprocessing:
         split = draft.split(table)
         warnings = _split_warnings(table, split, draft)
         if facts.task == "regression":
-            targets = tuple(number_target(table, name, split.train) for name in spec.target)
+            targets = tuple(number_target(table, name, split.train, spec.training.loss) for name in spec.target)
         features, dropped = [], []
         for name in _feature_names(table, spec):
             feature = fit_feature(table, table.schema.column(name), split.train, warnings)
@@ -163,9 +163,12 @@ class Preprocessing:
             raise_all(_too_far(Y, names[-len(self.targets) :]))
         return Encoded(X, Y, tuple(warnings))
 
-    def decode(self, A: Array) -> list[dict[str, Any]]:
-        """Outputs (m, n_out) in words: labels with probabilities that sum to 1, or values in the target's unit."""
-        found = [self._decode_target(target, outputs) for target, outputs in self._outputs(A)]
+    def decode(self, A: Array, *, scores: bool = False) -> list[dict[str, Any]]:
+        """Outputs (m, n_out) in words: labels with probabilities that sum to 1, or values in the target's unit.
+
+        With `scores` a class has no probability: labels come with the score of each.
+        """
+        found = [self._decode_target(target, outputs, scores) for target, outputs in self._outputs(A)]
         if len(found) == 1:
             return found[0]
         names = [target.name for target in self.targets]
@@ -301,14 +304,18 @@ class Preprocessing:
             return [(self.targets[0], A)]
         return [(target, A[:, place : place + 1]) for place, target in enumerate(self.targets)]
 
-    def _decode_target(self, target: Target, A: Array) -> list[dict[str, Any]]:
+    def _decode_target(self, target: Target, A: Array, scores: bool) -> list[dict[str, Any]]:
         if self.facts.kind == "regression":
             return [{"value": value} for value in (A[:, 0] * target.scale + target.mean).tolist()]
-        P = np.concatenate([1 - A, A], axis=1) if A.shape[1] == 1 else A / A.sum(axis=1, keepdims=True)
+        if scores:
+            of_each = np.concatenate([-A, A], axis=1) if A.shape[1] == 1 else A
+        else:
+            of_each = np.concatenate([1 - A, A], axis=1) if A.shape[1] == 1 else A / A.sum(axis=1, keepdims=True)
+        more, what = ({"probabilities": None}, "scores") if scores else ({}, "probabilities")
         classes = target.classes
         return [
-            {"label": classes[best], "probabilities": dict(zip(classes, row, strict=True))}
-            for best, row in zip(P.argmax(axis=1).tolist(), P.tolist(), strict=True)
+            {"label": classes[best], **more, what: dict(zip(classes, row, strict=True))}
+            for best, row in zip(of_each.argmax(axis=1).tolist(), of_each.tolist(), strict=True)
         ]
 
 

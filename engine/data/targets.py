@@ -8,6 +8,8 @@ from engine.data.features import mean_and_scale
 from engine.data.schema import ColumnType
 from engine.data.table import Table, Text
 from engine.errors import DataError, raise_all
+from engine.losses import LOSSES
+from engine.options import Choice
 from engine.parameters import Array
 from engine.spec import RunSpec, TargetFacts
 
@@ -80,8 +82,10 @@ def _kind(table: Table, name: str, spec: RunSpec) -> str:
         raise DataError(
             "target", f"expected at least 2 rows with a value in {name}, got {present}", code="empty_target"
         )
+    loss = LOSSES.get(spec.training.loss.type)
+    learns_numbers_alone = loss is not None and loss.learns == {"regression"}
     is_class = column.type in ("text", "boolean") or (
-        column.type == "integer" and distinct <= 50 and present >= 10 * distinct
+        column.type == "integer" and distinct <= 50 and present >= 10 * distinct and not learns_numbers_alone
     )
     if spec.task != "auto":
         is_class = spec.task == "classification"
@@ -110,9 +114,15 @@ def class_target(table: Table, name: str) -> Target:
     return Target(name, column.type, classes=tuple(order))
 
 
-def number_target(table: Table, name: str, rows: Array) -> Target:
-    values = table.numbers(name)[rows]
-    mean, scale = mean_and_scale(values, name)
+def number_target(table: Table, name: str, rows: Array, loss: Choice) -> Target:
+    values, kind = table.numbers(name), LOSSES.get(loss.type)
+    mean, scale = mean_and_scale(values[rows], name)
     if scale == 0:
         raise DataError("target", f"expected {name} to vary over the training rows", code="constant_target")
-    return Target(name, table.schema.column(name).type, mean=mean, scale=scale)
+    if kind is None or kind.standardises:
+        return Target(name, table.schema.column(name).type, mean=mean, scale=scale)
+    try:
+        kind(loss).check(values[~np.isnan(values), None])
+    except DataError as error:
+        raise DataError("target", f"{name} under {loss.type}: {error.message}", code="impossible_target") from error
+    return Target(name, table.schema.column(name).type)

@@ -157,13 +157,14 @@ class _Witness:
         )
 
     def _forward(self) -> tuple[float, dict[str, Array]]:
-        """The mean loss, and for every layer with kinks on which piece its elements are, by the name of its input."""
+        """The mean loss; where a layer or the loss has kinks, on which piece its elements are, by its input's name."""
         network = self.workspace.network
         with np.errstate(all="ignore"):
             self.batch.forward()
             loss = float(self.batch.example_losses().mean())
         layers = zip(network.boundary_names, network.layers, self.batch.slots, strict=False)
         pieces = {name: layer.pieces(slot) for name, layer, slot in layers}
+        pieces[network.boundary_names[-1]] = network.loss.pieces(self.batch.head)
         return loss, {name: array for name, array in pieces.items() if array is not None}
 
     def _flipped(self, pattern: dict[str, Array]) -> list[str]:

@@ -10,6 +10,7 @@ from engine.errors import DataError
 from engine.inspection.names import Orientation, derivative_of, quantity_names
 from engine.network import Network
 from engine.parameters import Array
+from engine.weights import check_weights, relative_weights
 from engine.workspace import Batch, Workspace
 
 Convention = Literal["per_example", "mean"]
@@ -25,7 +26,7 @@ class Inspection:
     example_losses: Array
     """(m,)."""
     head: Literal["shortcut", "general"]
-    """How dZ[L] was found: as A − Y, or from dA[L] through the activation."""
+    """How dZ[L] was found: from Z alone, or from dA[L] through the activation."""
     tensors: dict[str, Array]
     """By name, each of the network's dtype."""
 
@@ -37,6 +38,7 @@ def inspect(
     Y: Array,
     *,
     quantities: Sequence[str],
+    weights: Array | None = None,
     convention: Convention = "per_example",
     orientation: Orientation = "rows",
     head: Head = "auto",
@@ -45,19 +47,23 @@ def inspect(
 
     `per_example` dZ and dA are the derivatives of each example's own loss, as in the textbook; `mean` ones are those
     of the mean loss, so they carry 1/m. dW and db are the mean loss's in both. With `columns` every matrix is
-    transposed into the textbook's form. dA[L] takes the components of A as independent. Raises SpecError for unknown
-    quantities and for a shortcut where there is none, DataError for targets the loss is not defined for.
+    transposed into the textbook's form. dA[L] takes the components of A as independent. With weights w (m,) an
+    example's own loss is taken w·m/Σw times, so that the mean loss is Σwl/Σw. Raises SpecError for unknown quantities
+    and for a shortcut where there is none, DataError for targets the loss is not defined for and
+    for weights that can't be averaged with.
     """
     names = quantity_names(network, quantities)
     network.loss.check(Y)
+    check_weights("weights", weights, len(X))
     if head == "shortcut" and not network.has_canonical_head:
         raise DataError(
             "head",
-            f"expected a last layer of {network.loss.canonical}, behind which dZ = A − Y; ask for general",
+            f"expected a last layer of {network.loss.canonical}, behind which dZ comes from Z alone; ask for general",
             code="no_shortcut",
         )
     m = len(X)
-    batch = _pass(network, parameters, X, Y, scale=1 / m if convention == "mean" else 1.0, shortcut=head != "general")
+    scale = 1 / m if convention == "mean" else 1.0
+    batch = _pass(network, parameters, X, Y, weights, scale=scale, shortcut=head != "general")
     tensors = _tensors(batch, names, divisor=1 if convention == "mean" else m)
     losses = batch.head.examples
     return Inspection(
@@ -68,10 +74,16 @@ def inspect(
     )
 
 
-def _pass(network: Network, parameters: Array, X: Array, Y: Array, *, scale: float, shortcut: bool) -> Batch:
-    workspace = Workspace(network, parameters, rows=len(X), shared=False, input_gradient=True)
+def _pass(
+    network: Network, parameters: Array, X: Array, Y: Array, weights: Array | None, *, scale: float, shortcut: bool
+) -> Batch:
+    workspace = Workspace(
+        network, parameters, rows=len(X), shared=False, input_gradient=True, weighted=weights is not None
+    )
     batch = workspace.cut(len(X))
     batch.X[...], batch.Y[...] = X, Y
+    if workspace.weights is not None and weights is not None:
+        workspace.weights[:, 0] = relative_weights(weights, len(X))
     with np.errstate(all="ignore"):
         batch.forward()
         batch.example_losses()

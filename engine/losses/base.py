@@ -1,6 +1,6 @@
 """What every loss is: one number per example from outputs and targets, and its derivatives."""
 
-from collections.abc import Callable
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,7 +10,7 @@ from engine.errors import DataError
 from engine.layers.activations import Activation
 from engine.options import Choice
 from engine.parameters import Array
-from engine.plans import Plan, call
+from engine.plans import Call, Plan, call, sum_columns
 
 
 @dataclass(slots=True)
@@ -31,8 +31,12 @@ class Head:
     """(m,): each example's loss."""
     product: Array
     """(m, n_out), scratch."""
+    spare: Array
+    """(m, n_out), scratch."""
     row: Array
     """(m, 1), scratch."""
+    weights: Array | None
+    """(m, 1): how much each example counts, 1 on average; None where all count alike."""
 
 
 class Loss:
@@ -51,6 +55,10 @@ class Loss:
     """The activation behind which the loss and dZ come from Z alone."""
     learns: ClassVar[frozenset[str]]
     """The kinds of target it can learn: regression, binary, multiclass, multilabel."""
+    scores: ClassVar[bool] = False
+    """Whether it teaches classes scores, of which the sign or the largest decides, instead of probabilities."""
+    standardises: ClassVar[bool] = True
+    """Whether the numbers of a regression are standardised for it; if not, they keep their own unit."""
 
     def __init__(self, spec: Any) -> None:
         pass
@@ -61,46 +69,85 @@ class Loss:
         raise NotImplementedError
 
     def from_Z(self, head: Head) -> Plan:
-        """`examples` from Z, for the canonical activation; `product` and `row` are overwritten."""
+        """`examples` from Z, for the canonical activation; the head's scratch is overwritten."""
         raise NotImplementedError
 
     def from_A(self, head: Head) -> Plan:
-        """`examples` from A, for any activation; `product` is overwritten."""
+        """`examples` from A, for any activation; the head's scratch is overwritten."""
         raise NotImplementedError
 
     def dA(self, head: Head) -> Plan:
-        """The derivative by A; `product` is overwritten."""
+        """The derivative by A; the head's scratch is overwritten."""
         raise NotImplementedError
 
     def dZ(self, head: Head) -> Plan:
         """The shortcut behind the canonical activation: dZ = A − Y, unless a loss says otherwise."""
         yield call(np.subtract, head.A, head.Y, head.dZ)
 
+    def pieces(self, head: Head) -> Array | None:
+        """After a forward pass, for each output which smooth piece of the loss it is on; None where all is smooth."""
+        return None
+
     def check(self, Y: Array) -> None:
         """Raise DataError for targets this loss is not defined for."""
 
 
-def later(function: Callable[..., Any], *arguments: Any) -> Plan:
-    """A plan of one Python function, for what is not worth its own arrays: the general way through dA."""
-    yield call(function, *arguments)
+def affine(Y: Array, factor: float, shift: float, out: Array) -> Plan:
+    """out = factor·Y + shift."""
+    yield call(np.multiply, Y, factor, out)
+    yield call(np.add, out, shift, out)
 
 
-def y_log_a(Y: Array, A: Array) -> Array:
-    """Y·log A with 0·log 0 = 0."""
-    return np.multiply(Y, np.log(A, where=Y != 0, out=np.zeros_like(A)))
+def smoothed(Y: Array, smoothing: float, classes: int, spare: Array) -> Generator[Call, None, Array]:
+    """The targets with a share of them spread evenly over the classes, in `spare`; Y itself where none is."""
+    if not smoothing:
+        return Y
+    yield from affine(Y, 1 - smoothing, smoothing / classes, spare)
+    return spare
 
 
-def y_over_a(Y: Array, A: Array) -> Array:
-    """Y/A with 0/0 = 0."""
-    return np.divide(Y, A, where=Y != 0, out=np.zeros_like(A))
+def y_log_a(Y: Array, A: Array, out: Array) -> Plan:
+    """out = Y·log A with 0·log 0 = 0: where Y is 0, the logarithm is that of A + 1."""
+    yield call(np.equal, Y, 0.0, out)
+    yield call(np.add, out, A, out)
+    yield call(np.log, out, out)
+    yield call(np.multiply, out, Y, out)
+
+
+def y_over_a(Y: Array, A: Array, out: Array) -> Plan:
+    """out = Y/A with 0/0 = 0: where Y is 0, it is divided by A + 1."""
+    yield call(np.equal, Y, 0.0, out)
+    yield call(np.add, out, A, out)
+    yield call(np.divide, Y, out, out)
+
+
+def log_softmax(head: Head) -> Plan:
+    """product = log softmax Z, with the row's largest Z taken off first; `spare` and `row` are overwritten."""
+    product, spare, row = head.product, head.spare, head.row
+    yield call(np.maximum.reduce, head.Z, 1, None, row, True)
+    yield call(np.subtract, head.Z, row, product)
+    yield call(np.exp, product, spare)
+    yield sum_columns(spare, row[:, 0])
+    yield call(np.log, row, row)
+    yield call(np.subtract, product, row, product)
+
+
+def check_each(Y: Array, holds: Array, expected: str) -> None:
+    """Raise DataError for the first target for which `holds` is false."""
+    wrong = np.argwhere(~holds)
+    if wrong.size:
+        row, column = (int(place) for place in wrong[0])
+        raise DataError(f"Y[{row}][{column}]", f"expected {expected}, got {Y[row, column]:g}")
+
+
+def check_labels(Y: Array) -> None:
+    """Raise DataError for a target that is neither 0 nor 1."""
+    check_each(Y, (Y == 0) | (Y == 1), "0 or 1")
 
 
 def check_shares(Y: Array) -> None:
     """Raise DataError for a target that is not between 0 and 1."""
-    outside = np.argwhere(~((Y >= 0) & (Y <= 1)))
-    if outside.size:
-        row, column = (int(place) for place in outside[0])
-        raise DataError(f"Y[{row}][{column}]", f"expected a share from 0 to 1, got {Y[row, column]:g}")
+    check_each(Y, (Y >= 0) & (Y <= 1), "a share from 0 to 1")
 
 
 def check_sums(Y: Array) -> None:

@@ -5,61 +5,115 @@ from typing import Literal
 import numpy as np
 
 from engine.layers.activations import Activation
-from engine.losses.base import Head, Loss, check_shares, later, y_log_a, y_over_a
-from engine.options import Choice
+from engine.losses.base import Head, Loss, affine, check_shares, smoothed, y_log_a, y_over_a
+from engine.options import Choice, Field
 from engine.parameters import Array
 from engine.plans import Plan, call, sum_columns
 
 
 class BinaryCrossEntropySpec(Choice):
     type: Literal["binary_cross_entropy"] = "binary_cross_entropy"
+    pos_weight: float = Field(1.0, gt=0, description="What a yes counts, where a no counts 1.")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="The share of each target that is spread over yes and no."
+    )
 
 
 class BinaryCrossEntropy(Loss):
-    """−Σ_k [Y_k log A_k + (1 − Y_k) log(1 − A_k)]: every output is a yes or no of its own; summed over the outputs.
+    """−Σ_k [p·T_k log A_k + (1 − T_k) log(1 − A_k)]: every output is a yes or no of its own; summed over the outputs.
 
-    From Z it is Σ_k [max(Z_k, 0) − Z_k·Y_k + log(1 + e^{−|Z_k|})], which neither overflows nor takes log 0.
+    T is Y, or with a label_smoothing s it is (1 − s)·Y + s/2; p is pos_weight. From Z it is
+    Σ_k [max(Z_k, 0) − Z_k·T_k + log(1 + e^{−|Z_k|})], which neither overflows nor takes log 0, and for each yes
+    (p − 1)·log(1 + e^{−Z_k}) more.
     """
 
     spec = BinaryCrossEntropySpec
-    formula = "−Σ_k [Y_k log A_k + (1 − Y_k) log(1 − A_k)]"
-    derivative = "dA = (1 − Y)/(1 − A) − Y/A; behind sigmoid dZ = A − Y"
-    source = "Bishop 2006, Pattern Recognition and Machine Learning, eq. 5.22"
+    formula = "−Σ_k [p·T_k log A_k + (1 − T_k) log(1 − A_k)], T = (1 − s)·Y + s/2"
+    derivative = (
+        "dA = (1 − T)/(1 − A) − p·T/A; behind sigmoid dZ = (1 − T)·A − p·T·(1 − A), which is A − Y for p 1, s 0"
+    )
+    source = "Bishop 2006, Pattern Recognition and Machine Learning, eq. 5.22; Szegedy et al. 2016, §7 (smoothing)"
     canonical = "sigmoid"
     learns = frozenset({"binary", "multilabel"})
+
+    def __init__(self, spec: BinaryCrossEntropySpec) -> None:
+        self.pos_weight, self.label_smoothing = spec.pos_weight, spec.label_smoothing
 
     @classmethod
     def suits(cls, activation: type[Activation]) -> bool:
         return activation.range in ("probability", "shares")
 
     def from_Z(self, head: Head) -> Plan:
-        product, examples, row = head.product, head.examples, head.row[:, 0]
-        yield call(np.abs, head.Z, product)
-        yield call(np.negative, product, product)
-        yield call(np.exp, product, product)
-        yield call(np.log1p, product, product)
-        yield sum_columns(product, examples)
+        product, spare = head.product, head.spare
+        T = yield from smoothed(head.Y, self.label_smoothing, 2, spare)
+        yield call(np.multiply, head.Z, T, spare)
         yield call(np.maximum, head.Z, 0.0, out=product)
+        yield call(np.subtract, product, spare, product)
+        yield from _log_1_plus_exp(head.Z, spare)
+        yield call(np.add, product, spare, product)
+        yield sum_columns(product, head.examples)
+        if self.pos_weight != 1:
+            yield from self._more_for_yes(head)
+
+    def _more_for_yes(self, head: Head) -> Plan:
+        """examples += (p − 1)·Σ_k T_k·log(1 + e^{−Z_k})."""
+        product, spare, row = head.product, head.spare, head.row[:, 0]
+        yield from _log_1_plus_exp(head.Z, product)
+        yield call(np.minimum, head.Z, 0.0, out=spare)
+        yield call(np.subtract, product, spare, product)
+        T = yield from smoothed(head.Y, self.label_smoothing, 2, spare)
+        yield call(np.multiply, product, T, product)
         yield sum_columns(product, row)
-        yield call(np.add, examples, row, examples)
-        yield call(np.multiply, head.Z, head.Y, product)
+        yield call(np.multiply, row, self.pos_weight - 1, row)
+        yield call(np.add, head.examples, row, head.examples)
+
+    def from_A(self, head: Head) -> Plan:
+        product, spare, examples, row = head.product, head.spare, head.examples, head.row[:, 0]
+        T = yield from smoothed(head.Y, self.label_smoothing, 2, spare)
+        yield from y_log_a(T, head.A, product)
+        yield sum_columns(product, examples)
+        yield call(np.multiply, examples, -self.pos_weight, examples)
+        yield from self._no(head)
+        yield call(np.log, spare, spare)
+        yield call(np.multiply, product, spare, product)
         yield sum_columns(product, row)
         yield call(np.subtract, examples, row, examples)
 
-    def from_A(self, head: Head) -> Plan:
-        yield from later(self._from_A, head)
-
-    def _from_A(self, head: Head) -> None:
-        A, Y = head.A, head.Y
-        np.add(y_log_a(Y, A), y_log_a(1 - Y, 1 - A), out=head.product)
-        np.add.reduce(head.product, axis=1, out=head.examples)
-        np.negative(head.examples, out=head.examples)
-
     def dA(self, head: Head) -> Plan:
-        yield from later(self._dA, head)
+        product, spare = head.product, head.spare
+        yield from self._no(head)
+        yield call(np.divide, product, spare, head.dA)
+        T = yield from smoothed(head.Y, self.label_smoothing, 2, spare)
+        yield from y_over_a(T, head.A, product)
+        yield call(np.multiply, product, self.pos_weight, product)
+        yield call(np.subtract, head.dA, product, head.dA)
 
-    def _dA(self, head: Head) -> None:
-        np.subtract(y_over_a(1 - head.Y, 1 - head.A), y_over_a(head.Y, head.A), out=head.dA)
+    def _no(self, head: Head) -> Plan:
+        """product = 1 − T and spare = 1 − A, or 2 − A where a 0 is to be divided or multiplied."""
+        product, spare, s = head.product, head.spare, self.label_smoothing
+        yield from affine(head.Y, s - 1, 1 - s / 2, product)
+        yield call(np.equal, product, 0.0, spare)
+        yield call(np.add, spare, 1.0, spare)
+        yield call(np.subtract, spare, head.A, spare)
+
+    def dZ(self, head: Head) -> Plan:
+        product, dZ, p = head.product, head.dZ, self.pos_weight
+        T = yield from smoothed(head.Y, self.label_smoothing, 2, dZ)
+        if p == 1:
+            yield call(np.subtract, head.A, T, dZ)
+            return
+        yield from affine(T, p - 1, 1.0, product)
+        yield call(np.multiply, product, head.A, product)
+        yield call(np.multiply, T, p, dZ)
+        yield call(np.subtract, product, dZ, dZ)
 
     def check(self, Y: Array) -> None:
         check_shares(Y)
+
+
+def _log_1_plus_exp(Z: Array, out: Array) -> Plan:
+    """out = log(1 + e^{−|Z|})."""
+    yield call(np.abs, Z, out)
+    yield call(np.negative, out, out)
+    yield call(np.exp, out, out)
+    yield call(np.log1p, out, out)

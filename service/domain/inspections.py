@@ -26,6 +26,7 @@ Answer = dict[str, Any]
 
 STATELESS_UNITS = "the loss and the gradients are in the units of X and Y as sent"
 NATS = "the loss is in nats"
+OWN_UNITS = "the loss and the gradients are in units of the target as it stands in the dataset"
 STANDARDISED = "the loss and the gradients are in units of the standardised target"
 
 
@@ -219,7 +220,8 @@ def of_run(moment: Moment, data: Path, dataset_id: str, batch: Mapping[str, Any]
     parameters = moment.parameters.astype(dtype or moment.parameters.dtype)
     preprocessing, network = moment.preprocessing, moment.network
     about: Answer = {"run": moment.run_id, "checkpoint": moment.checkpoint_id, "epoch": moment.epoch}
-    units = STANDARDISED if preprocessing.facts.task == "regression" else NATS
+    in_numbers = STANDARDISED if network.loss.standardises else OWN_UNITS
+    units = in_numbers if preprocessing.facts.task == "regression" else NATS
     if batch.get("rows") is not None:
         encoded = preprocessing.encode_rows(
             batch["rows"], dtype=parameters.dtype, with_targets=True, n_out=network.n_out

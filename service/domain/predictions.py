@@ -87,7 +87,7 @@ def answer(moment: Moment, rows: list[Any]) -> dict[str, Any]:
     encoded = moment.preprocessing.encode_rows(rows, dtype=moment.parameters.dtype)
     A = moment.network.predict(moment.parameters, encoded.X)
     return {
-        "predictions": moment.preprocessing.decode(A),
+        "predictions": moment.preprocessing.decode(A, scores=moment.network.loss.scores),
         "checkpoint": moment.checkpoint_id,
         "warnings": list(encoded.warnings),
     }

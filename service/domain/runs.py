@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from engine import checkpoints as formats
 from engine.data import Preprocessing
+from engine.losses import LOSSES
 from engine.network import Network
 from engine.spec import RunSpec, resolve
 from engine.training import Best
@@ -400,4 +401,11 @@ def _overridden(parent: RunRow, preprocessing: Preprocessing, overrides: Mapping
             ],
         ) from error
     had_validation = any(name.startswith("validation.") for name in (parent.last or {}).get("values", {}))
-    return resolve(spec, preprocessing.facts, features=spec.features or (), has_validation=had_validation)
+    resolved = resolve(spec, preprocessing.facts, features=spec.features or (), has_validation=had_validation)
+    before, after = parent.resolved["training"]["loss"]["type"], resolved.training.loss.type
+    if before != after and not (LOSSES[before].standardises and LOSSES[after].standardises):
+        raise Unprocessable(
+            "A fork goes on with the targets it has, as they were fitted for its loss.",
+            errors=[Fault("/training/loss", "not_allowed", f"expected {before} as before")],
+        )
+    return resolved

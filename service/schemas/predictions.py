@@ -22,10 +22,14 @@ class PredictRequest(Request):
 
 
 class PredictionBody(Body):
-    """Of a classification `label` and `probabilities`, of a regression `value`, of several targets `targets`."""
+    """Of a classification `label` and `probabilities`, of a regression `value`, of several targets `targets`.
+
+    Behind a loss that teaches scores, such as hinge, `probabilities` is null and `scores` says how each class did.
+    """
 
     label: str | None = None
     probabilities: dict[str, float] | None = None
+    scores: dict[str, float] | None = None
     value: float | None = None
     targets: dict[str, Any] | None = None
 

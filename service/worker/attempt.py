@@ -362,7 +362,8 @@ class Attempt:
             return None
         evaluation = self.network.evaluate(parameters, X, Y)
         data = self.parts.training
-        return {"loss": evaluation.loss, **measure(data.task, evaluation.A, Y, data.scale)}
+        scores = self.network.loss.scores
+        return {"loss": evaluation.loss, **measure(data.task, evaluation.A, Y, data.scale, scores=scores)}
 
     def _diverged(self, error: Diverged) -> None:
         """End as failed, keeping what was stored while the numbers were finite."""

@@ -14,20 +14,26 @@ from engine.spec import TrainingSpec
 from engine.training import TrainingData, TrainingState
 
 HEADS = {"identity": "half_squared_error", "sigmoid": "binary_cross_entropy", "softmax": "cross_entropy"}
+"""The textbook's heads, each with its loss."""
 
 
 def dense(units: int, activation: Any = "tanh", **more: Any) -> DenseSpec:
     return DenseSpec(units=units, activation=activation, **more)
 
 
-def network(*layers: LayerSpec, n_in: int = 4, loss: str = "cross_entropy") -> Network:
+def network(*layers: LayerSpec, n_in: int = 4, loss: str | Choice = "cross_entropy") -> Network:
     layers = layers or (dense(5), dense(3, "softmax"))
-    return Network.build(layers, input_shape=(n_in,), loss=loss_of(loss))
+    return Network.build(layers, input_shape=(n_in,), loss=loss_of(loss) if isinstance(loss, str) else loss)
 
 
-def loss_of(name: str) -> Choice:
-    """A loss's spec with its defaults."""
-    return LOSSES[name].spec.model_validate({"type": name})
+def loss_of(name: str, **options: Any) -> Choice:
+    """A loss's spec, with its defaults unless said otherwise."""
+    return LOSSES[name].spec.model_validate({"type": name, **options})
+
+
+def head_of(loss: str) -> str:
+    """The activation a loss is canonical with."""
+    return LOSSES[loss].canonical
 
 
 def rows(m: int = 60, n_in: int = 4, *, seed: int = 0, dtype: str = "float64") -> Array:
@@ -40,12 +46,12 @@ def one_hot(classes: Sequence[int] | Array, count: int = 3, *, dtype: str = "flo
 
 def targets(loss: str, m: int, n_out: int, *, seed: int = 1, dtype: str = "float64") -> Array:
     """Targets the loss is defined for."""
-    random = np.random.default_rng(seed)
-    if loss == "cross_entropy":
+    random, kind = np.random.default_rng(seed), LOSSES[loss]
+    if "regression" in kind.learns:
+        return (random.normal(size=(m, n_out)) if kind.standardises else random.gamma(2, size=(m, n_out))).astype(dtype)
+    if kind.canonical == "softmax":
         return one_hot(random.integers(n_out, size=m), n_out, dtype=dtype)
-    if loss == "binary_cross_entropy":
-        return random.integers(2, size=(m, n_out)).astype(dtype)
-    return random.normal(size=(m, n_out)).astype(dtype)
+    return random.integers(2, size=(m, n_out)).astype(dtype)
 
 
 def clusters(m: int = 120, *, dtype: str = "float32", validation: int = 30) -> TrainingData:

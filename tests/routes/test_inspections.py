@@ -237,6 +237,15 @@ def test_the_batch_of_a_step_is_the_one_trained_on(shared: Api, run: Json) -> No
     assert "dropout" in batches[0]["warnings"][0]
 
 
+def test_a_loss_that_leaves_targets_as_they_are_says_so(shared: Api) -> None:
+    found = shared.train(target="y", features=["x"], training={"epochs": 2, "loss": "poisson"})
+
+    answer = shared.post(f"/v1/runs/{found['id']}/inspect", {"dataset_rows": {"part": "test"}}).json()
+
+    assert answer["units"] == "the loss and the gradients are in units of the target as it stands in the dataset"
+    assert answer["head"] == "shortcut"
+
+
 def test_a_regression_says_that_its_units_are_standardised(shared: Api) -> None:
     found = shared.train(target="y", task="regression", features=["x"])
 

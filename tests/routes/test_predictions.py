@@ -50,6 +50,29 @@ def test_rows_come_as_objects_in_any_order_or_as_arrays(shared: Api, run: Json) 
     assert answers[0]["predictions"] == answers[1]["predictions"] == answers[2]["predictions"]
 
 
+def test_a_loss_of_scores_gives_scores_and_no_probabilities(shared: Api) -> None:
+    spec = {**QUICK["training"], "epochs": 40, "loss": "hinge"}
+    run = shared.train(dataset=penguins(shared), target="species", training=spec)
+
+    (prediction,) = predict(shared, run, {"rows": [GENTOO]})["predictions"]
+
+    assert run["metrics"]["test"]["accuracy"] > 0.9
+    assert prediction["label"] == "Gentoo"
+    assert prediction["probabilities"] is None
+    assert max(prediction["scores"], key=prediction["scores"].__getitem__) == "Gentoo"
+
+
+def test_counts_are_predicted_in_their_own_unit(shared: Api) -> None:
+    content = b"x,visits\n" + b"".join(b"%d,%d\n" % (i % 8, i % 8 + i % 3) for i in range(200))
+    training = {"loss": "poisson", "epochs": 150, "optimizer": {"type": "adam", "learning_rate": 0.02}}
+    run = shared.train(dataset=shared.upload(content), target="visits", training=training)
+
+    predictions = predict(shared, run, {"rows": [{"x": 0}, {"x": 7}]})["predictions"]
+
+    assert run["resolved"]["network"]["output"]["activation"] == {"type": "exponential"}
+    assert [each["value"] for each in predictions] == pytest.approx([1, 8], abs=0.5)
+
+
 def test_two_classes_have_two_probabilities(shared: Api) -> None:
     run = shared.train()
 

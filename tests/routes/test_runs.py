@@ -389,6 +389,16 @@ def test_a_fork_that_can_not_be_is_refused(shared: Api, body: dict, status: int)
     problem(shared.post(f"/v1/runs/{run['id']}/fork", body), status)
 
 
+@pytest.mark.parametrize(("before", "after"), [("half_squared_error", "poisson"), ("poisson", "huber")])
+def test_a_fork_keeps_the_loss_its_targets_were_scaled_for(shared: Api, before: str, after: str) -> None:
+    network = {"layers": [], "output": "exponential"}
+    run = shared.train(target="y", task="regression", network=network, training={"epochs": 2, "loss": before})
+
+    body = problem(shared.post(f"/v1/runs/{run['id']}/fork", {"training": {"loss": after}}), 422)
+
+    assert body["errors"][0]["pointer"] == "/training/loss"
+
+
 def test_a_run_without_a_checkpoint_can_not_be_forked(shared: Api) -> None:
     run = shared.create()
 

@@ -76,6 +76,18 @@ def test_a_kink_crossed_by_a_nudge_is_reported_and_names_its_unit() -> None:
     assert found.worst_relative_error is None
 
 
+def test_a_kink_of_the_loss_is_reported_too() -> None:
+    net = network(dense(3, "identity"), loss="absolute_error")
+    flat, X = net.initial_parameters(seed=3, dtype="float64"), rows(6)
+    Y = net.predict(flat, X)  # every residual is 0
+    Y[:, 0] += 5
+
+    found = check(net, flat, X, Y, targets=["b.1[0]", "b.1[1]"])
+
+    assert [each.verdict for each in found.nudges] == ["ok", "kink"]
+    assert found.nudges[1].flipped[0] == "A.1[0,1]"
+
+
 def test_a_derivative_of_nothing_is_below_noise_or_exactly_nothing() -> None:
     net, flat, X, Y = case("relu")
     net.views(flat)["b.1"][...] = -100  # every unit is dead
