@@ -18,8 +18,8 @@ import numpy as np
 from engine.errors import Diverged
 from engine.metrics import measure, rises
 from engine.network import Evaluator, Network
-from engine.optimizers import OPTIMIZERS, Updater
-from engine.parameters import Array, Layout, digest
+from engine.optimizers import OPTIMIZERS, Optimizer, Stretch, Updater
+from engine.parameters import Array, Layout, Shapes, digest
 from engine.penalties import bind_penalty
 from engine.plans import Call, call
 from engine.randomness import generator
@@ -68,6 +68,8 @@ class TrainingState:
 
     parameters: Array
     moments: dict[str, Array]
+    optimizer: str | None = None
+    """Whose moments these are; None in bytes that don't say it."""
     updates: int = 0
     epoch: int = 0
     """Whole epochs done."""
@@ -91,20 +93,23 @@ class TrainingState:
     def start(cls, network: Network, training: TrainingSpec, *, seed: int) -> Self:
         """The state before the first step."""
         parameters = network.initial_parameters(seed=seed, dtype=training.dtype)
-        return cls(parameters, _no_moments(training, parameters[: network.parameter_count]))
+        optimizer = OPTIMIZERS[training.optimizer.type](training.optimizer)
+        return cls(parameters, optimizer.start(parameters[: network.parameter_count]), training.optimizer.type)
 
     def suit(self, network: Network, training: TrainingSpec, *, monitor: str) -> None:
         """Drop what a changed spec can't go on with: another optimizer's moments, the best by another number."""
-        if set(self.moments) != set(OPTIMIZERS[training.optimizer.type].moments):
-            self.moments = _no_moments(training, self.parameters[: network.parameter_count])
-            self.updates = 0
+        kind = training.optimizer.type
+        fresh = OPTIMIZERS[kind](training.optimizer).start(self.parameters[: network.parameter_count])
+        if self.optimizer not in (None, kind) or _shapes(self.moments) != _shapes(fresh):
+            self.moments, self.updates = fresh, 0
+        self.optimizer = kind
         if self.best is not None and self.best.metric != monitor:
             self.best = self.stopping_value = None
             self.stale_epochs = 0
 
 
-def _no_moments(training: TrainingSpec, learned: Array) -> dict[str, Array]:
-    return {name: np.zeros_like(learned) for name in OPTIMIZERS[training.optimizer.type].moments}
+def _shapes(moments: dict[str, Array]) -> Shapes:
+    return {name: moment.shape for name, moment in moments.items()}
 
 
 @dataclass(frozen=True)
@@ -213,7 +218,8 @@ class _Trainer:
         self.gradient = self.workspaces[0].gradient
         learned = state.parameters[: network.parameter_count]
         self.optimizer = OPTIMIZERS[training.optimizer.type](training.optimizer)
-        self.update = Updater(self.optimizer, learned, self.gradient, state.moments)
+        stretches = _stretches(self.optimizer, Layout(network.shapes))
+        self.update = Updater(self.optimizer, learned, self.gradient, state.moments, stretches)
         self.penalty = bind_penalty(training.l2, Layout(network.shapes), learned, self.gradient)
         self.chunks: dict[int, _Chunk] = {}
         held_out = 0 if data.X_validation is None else len(data.X_validation)
@@ -425,6 +431,13 @@ def _shares(rows: int, batch_size: int, shards: int) -> list[_Share]:
         starts = [0, *accumulate(counts[:-1])]
         found.append(_Share(np.concatenate(parts) if shards > 1 else None, counts, starts))
     return found
+
+
+def _stretches(optimizer: Optimizer, layout: Layout) -> list[Stretch]:
+    """Weight matrices apart from the rest where the optimizer lets them decay, else all in one."""
+    if not optimizer.weight_decay:
+        return [Stretch(slice(0, layout.size))]
+    return [Stretch(place, decays=name.startswith("W.")) for name, place in layout.slices().items()]
 
 
 def _steps_at_once(network: Network, batch_size: int) -> int:

@@ -47,17 +47,25 @@ class Stretch:
 
 
 class Optimizer:
-    """One optimizer. Its memory between updates is in `moments`, flat vectors as long as the parameters."""
+    """One optimizer. Its memory between updates is in moments, flat vectors as long as the parameters."""
 
     spec: ClassVar[type[Choice]]
     formula: ClassVar[str]
     source: ClassVar[str]
-    moments: ClassVar[tuple[str, ...]]
+    moments: tuple[str, ...] = ()
+    """The names of its memory; which there are can depend on the options."""
     scalars: ClassVar[tuple[str, ...]] = ("rate",)
     """The numbers that change from update to update."""
 
+    weight_decay: float = 0.0
+    """How fast the blocks that decay shrink on their own, beside any penalty."""
+
     def __init__(self, spec: Any) -> None:
         self.learning_rate: float = spec.learning_rate
+
+    def start(self, parameters: Array) -> dict[str, Array]:
+        """The moments before the first update of these parameters."""
+        return {name: np.zeros_like(parameters) for name in self.moments}
 
     def numbers(self, count: int, rate: float) -> tuple[float, ...]:
         """What `scalars` are in the update that is the count-th (from 1) and takes this learning rate."""
