@@ -21,3 +21,9 @@ def bind_penalty(l2: float, layout: Layout, parameters: Array, gradient: Array) 
                 plan.append(call(np.multiply, parameters[block], l2, change))
                 plan.append(call(np.add, gradient[block], change, gradient[block]))
     return plan
+
+
+def penalty(l2: float, layout: Layout, parameters: Array) -> float:
+    """½λΣ‖W‖²."""
+    weights = (parameters[place] for name, place in layout.slices().items() if name.startswith("W."))
+    return 0.5 * l2 * sum(float(W.dot(W)) for W in weights) if l2 else 0.0

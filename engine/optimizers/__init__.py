@@ -7,7 +7,8 @@ from engine.optimizers.adagrad import Adagrad, AdagradSpec
 from engine.optimizers.adam import Adam, AdamSpec
 from engine.optimizers.adamw import AdamW, AdamWSpec
 from engine.optimizers.amsgrad import Amsgrad, AmsgradSpec
-from engine.optimizers.base import BLOCK, Optimizer, Stretch, Updater
+from engine.optimizers.base import BLOCK, Objective, Optimizer, Stretch, Updater
+from engine.optimizers.lbfgs import Lbfgs, LbfgsSpec
 from engine.optimizers.lion import Lion, LionSpec
 from engine.optimizers.nadam import Nadam, NadamSpec
 from engine.optimizers.radam import Radam, RadamSpec
@@ -26,6 +27,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adagrad": Adagrad,
     "adadelta": Adadelta,
     "lion": Lion,
+    "lbfgs": Lbfgs,
 }
 
 if TYPE_CHECKING:
@@ -41,8 +43,10 @@ __all__ = [
     "AdamSpec",
     "AdamWSpec",
     "AmsgradSpec",
+    "LbfgsSpec",
     "LionSpec",
     "NadamSpec",
+    "Objective",
     "Optimizer",
     "OptimizerSpec",
     "RadamSpec",

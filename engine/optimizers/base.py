@@ -3,7 +3,7 @@
 A block fits the processor's cache, so that the several passes of one update read it from memory once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,6 +15,10 @@ from engine.plans import Call, Plan
 
 BLOCK = 32_768
 """Numbers in a block: 128 KiB of float32."""
+
+
+Objective = Callable[[Array], tuple[float, Array]]
+"""What is minimized: its value and gradient at a vector of parameters. The next call overwrites the gradient."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class Optimizer:
     scalars: ClassVar[tuple[str, ...]] = ("rate",)
     """The numbers that change from update to update."""
 
+    full_batch: ClassVar[bool] = False
+    """Whether an epoch is one `step` of all training rows together, not an `update` for each batch."""
     weight_decay: float = 0.0
     """How fast the blocks that decay shrink on their own, beside any penalty."""
 
@@ -73,6 +79,10 @@ class Optimizer:
 
     def update(self, block: Block) -> Plan:
         """Change the block's parameters and moments in place."""
+        raise NotImplementedError
+
+    def step(self, theta: Array, moments: dict[str, Array], objective: Objective, rate: float) -> None:
+        """For a full batch: change parameters and moments in place, asking for the objective wherever it helps."""
         raise NotImplementedError
 
 
