@@ -25,8 +25,8 @@ class Rmsprop(Optimizer):
     """RMSprop: each step is the gradient divided by the root of its running square.
 
     `centered` takes the square of the running mean off the running square, which leaves the variance; where rounding
-    makes that negative it is 0. The kept moments are the textbook's divided by 1 − α, which saves a pass each, so ε and
-    η are divided by √(1 − α) too.
+    makes that negative, its size is taken. The kept moments are the textbook's divided by 1 − α, which saves a pass
+    each, so ε and η are divided by √(1 − α) too.
     """
 
     spec = RmspropSpec
@@ -67,11 +67,11 @@ class Rmsprop(Optimizer):
         yield call(np.subtract, block.theta, change, block.theta)
 
     def _variance(self, block: Block) -> Plan:
-        """change = V − (1 − α)·M², at least 0."""
+        """change = |V − (1 − α)·M²|."""
         M, V, change = block.moments["M"], block.moments["V"], block.spare
         yield call(np.multiply, M, self.alpha, M)
         yield call(np.add, M, block.g, M)
         yield call(np.multiply, M, M, change)
         yield call(np.multiply, change, 1 - self.alpha, change)
         yield call(np.subtract, V, change, change)
-        yield call(np.maximum, change, 0.0, out=change)
+        yield call(np.abs, change, change)

@@ -1,6 +1,7 @@
 """Every optimizer against PyTorch's stored updates, and against its published equations one number at a time."""
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from math import copysign, sqrt
 from pathlib import Path
@@ -30,7 +31,8 @@ def steps(made: Optimizer, theta: Array, gradients: Array, *, stretches: list[St
     update = Updater(made, theta, gradient, made.start(theta), stretches or ())
     for count, g in enumerate(gradients, start=1):
         gradient[...] = g
-        update(count, made.learning_rate)
+        with np.errstate(over="ignore"):
+            update(count, made.learning_rate)
     return theta
 
 
@@ -164,7 +166,7 @@ def test_updates_stay_finite_whatever_the_gradients_size(name: str, dtype: str, 
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_centered_variance_that_rounds_below_zero_is_zero(dtype: str) -> None:
+def test_a_centered_variance_that_rounds_below_zero_has_a_root(dtype: str) -> None:
     made = optimizer("rmsprop", centered=True, alpha=0.9)
 
     end = steps(made, np.zeros(100, dtype), np.broadcast_to(np.linspace(0.1, 1, 100).astype(dtype), (2000, 100)))
@@ -180,6 +182,30 @@ def test_an_update_depends_on_its_count_alone_not_on_those_asked_for_before(name
 
     assert asked.numbers(7, 0.1) == fresh.numbers(7, 0.1)
     assert all(np.isfinite(fresh.numbers(count, 0.1)).all() for count in (1, 2, 10, 1000, 10_000_000))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_lion_moves_by_the_rate_whatever_the_gradients_size_and_not_without_one(dtype: str) -> None:
+    gradient = np.array([[0.0, -0.0, 1e-35, -1e-35, 1.0, -1e15]], dtype)
+
+    end = steps(optimizer("lion", learning_rate=0.5), np.zeros(6, dtype), gradient)
+
+    np.testing.assert_array_equal(end, [0, 0, -0.5, 0.5, -0.5, 0.5])
+
+
+@pytest.mark.parametrize("name", [*BLOCKWISE, "rmsprop both", "sgd dampening", "sgd nesterov"])
+def test_an_update_allocates_nothing(name: str) -> None:
+    made, theta = CASES.get(name) or optimizer(name), np.ones(3 * BLOCK, "float32")
+    update = Updater(made, theta, np.full_like(theta, 0.1), made.start(theta))
+
+    with np.errstate(all="ignore"):
+        update(1, 0.1)
+        tracemalloc.start()
+        update(2, 0.1)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+
+    assert peak < 5_000
 
 
 @pytest.mark.parametrize("name", ["adamw", "lion"])
