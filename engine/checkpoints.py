@@ -22,6 +22,7 @@ from engine.training import Best, TrainingState
 
 FORMAT = "chainrule-checkpoint-1"
 _COUNTERS = (
+    "optimizer",
     "updates",
     "epoch",
     "step",

@@ -49,3 +49,10 @@ def max_norm_plan(limit: float, layout: Layout, parameters: Array) -> Plan:
             yield call(np.maximum, factors, limit, out=factors)
             yield call(np.divide, limit, factors, factors)
             yield call(np.multiply, columns, factors, columns)
+
+
+def penalty(l2: float, layout: Layout, parameters: Array) -> float:
+    """½λΣ‖W‖²."""
+    if not l2:
+        return 0.0
+    return 0.5 * l2 * sum(float(parameters[block].dot(parameters[block])) for block in _weight_blocks(layout))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import accumulate
-from math import ceil, inf, isfinite, sqrt
+from math import ceil, inf, isfinite, nan, sqrt
 from time import perf_counter
 from typing import Literal, Self
 
@@ -21,8 +22,8 @@ from engine.errors import Diverged, SpecError
 from engine.metrics import measure, rises
 from engine.network import Evaluator, Network
 from engine.optimizers import BLOCK, OPTIMIZERS, Stretch, Updater
-from engine.parameters import Array, Layout, digest
-from engine.penalties import is_weight, max_norm_plan, penalty_plan
+from engine.parameters import Array, Layout, Shapes, digest
+from engine.penalties import is_weight, max_norm_plan, penalty, penalty_plan
 from engine.plans import Call, call
 from engine.randomness import generator
 from engine.schedules import SCHEDULES, Plateau
@@ -84,6 +85,8 @@ class TrainingState:
 
     parameters: Array
     moments: dict[str, Array]
+    optimizer: str | None = None
+    """Whose moments these are; None in bytes that don't say it."""
     updates: int = 0
     epoch: int = 0
     """Whole epochs done."""
@@ -114,7 +117,8 @@ class TrainingState:
     def start(cls, network: Network, training: TrainingSpec, *, seed: int) -> Self:
         """The state before the first step."""
         parameters = network.initial_parameters(seed=seed, dtype=training.dtype)
-        return cls(parameters, _no_moments(training, parameters[: network.parameter_count]))
+        optimizer = OPTIMIZERS[training.optimizer.type](training.optimizer)
+        return cls(parameters, optimizer.start(parameters[: network.parameter_count]), training.optimizer.type)
 
     @classmethod
     def of(cls, spec: RunSpec, network: Network, data: TrainingData) -> Self:
@@ -128,9 +132,11 @@ class TrainingState:
 
     def suit(self, network: Network, training: TrainingSpec, *, monitor: str) -> None:
         """Drop what a changed spec can't go on with: another optimizer's moments, the best by another number."""
-        if set(self.moments) != set(OPTIMIZERS[training.optimizer.type].moments):
-            self.moments = _no_moments(training, self.parameters[: network.parameter_count])
-            self.updates = 0
+        kind = training.optimizer.type
+        fresh = OPTIMIZERS[kind](training.optimizer).start(self.parameters[: network.parameter_count])
+        if self.optimizer not in (None, kind) or _shapes(self.moments) != _shapes(fresh):
+            self.moments, self.updates = fresh, 0
+        self.optimizer = kind
         if self.best is not None and self.best.metric != monitor:
             self.best = self.stopping_value = None
             self.stale_epochs, self.plateau = 0, Plateau()
@@ -144,8 +150,8 @@ class TrainingState:
             self.accumulated = np.zeros(network.parameter_count, self.parameters.dtype)
 
 
-def _no_moments(training: TrainingSpec, learned: Array) -> dict[str, Array]:
-    return {name: np.zeros_like(learned) for name in OPTIMIZERS[training.optimizer.type].moments}
+def _shapes(moments: dict[str, Array]) -> Shapes:
+    return {name: moment.shape for name, moment in moments.items()}
 
 
 @dataclass(frozen=True)
@@ -257,10 +263,13 @@ class _Trainer:
     ) -> None:
         self.network, self.data, self.training, self.state, self.seed = network, data, training, state, seed
         self.monitor = monitored(training, has_validation=data.X_validation is not None)
+        network.refuse_unsteady(training.optimizer)
         state.suit(network, training, monitor=self.monitor)
+        self.optimizer = OPTIMIZERS[training.optimizer.type](training.optimizer)
         self.batch_size = min(training.batch_size, len(data.X))
-        self.steps_per_epoch = ceil(len(data.X) / self.batch_size)
-        self.steps_at_once = min(steps_at_once or _steps_at_once(network, self.batch_size), self.steps_per_epoch)
+        self.batches = ceil(len(data.X) / self.batch_size)
+        self.steps_per_epoch = 1 if self.optimizer.full_batch else self.batches
+        self.steps_at_once = min(steps_at_once or _steps_at_once(network, self.batch_size), self.batches)
         rows = ceil(self.batch_size / training.shards)
         self.workspaces = [
             Workspace(
@@ -274,17 +283,15 @@ class _Trainer:
             for _ in range(training.shards)
         ]
         self.gradient = self.workspaces[0].gradient
-        learned = state.parameters[: network.parameter_count]
-        self.optimizer = OPTIMIZERS[training.optimizer.type](training.optimizer)
-        self.update = Updater(self.optimizer, learned, self.gradient, state.moments, stretches(network, training))
+        self.learned, self.layout = state.parameters[: network.parameter_count], Layout(network.shapes)
         self.schedule = SCHEDULES[training.schedule.type](training.schedule)
-        layout = Layout(network.shapes)
-        clip = CLIPS[training.clip.type](training.clip).plan(layout, self.gradient) if training.clip else ()
-        self.before = [*clip, *penalty_plan(training.l1, training.l2, layout, learned, self.gradient)]
+        clip = CLIPS[training.clip.type](training.clip).plan(self.layout, self.gradient) if training.clip else ()
+        penalty = penalty_plan(training.l1, training.l2, self.layout, self.learned, self.gradient)
+        self.before = [*clip, *penalty]
         """What is done to a gradient before it changes the parameters."""
-        self.after = [*max_norm_plan(training.max_norm, layout, learned)] if training.max_norm else []
+        self.after = [*max_norm_plan(training.max_norm, self.layout, self.learned)] if training.max_norm else []
         """What is done to the parameters after each update."""
-        self.keep, self.take = np.zeros((2, 1), learned.dtype)
+        self.keep, self.take = np.zeros((2, 1), state.parameters.dtype)
         if state.average is not None:
             self.after += average_plan(state.average, state.parameters, self.keep, self.take)
         self.served = state.parameters if state.average is None else state.average
@@ -293,9 +300,23 @@ class _Trainer:
         held_out = 0 if data.X_validation is None else len(data.X_validation)
         self.evaluator = Evaluator(network, self.served, rows=max(len(data.X), held_out))
 
+    @cached_property
+    def update(self) -> Updater:
+        return Updater(
+            self.optimizer, self.learned, self.gradient, self.state.moments, stretches(self.network, self.training)
+        )
+
+    @cached_property
+    def objective(self) -> _Objective:
+        return _Objective(self._whole, self.learned, self.training.l2, self.layout)
+
     def run(self, interrupt: Callable[[], bool]) -> EpochReport | StepReport:
         """Train to the end of the epoch, or to where `interrupt()` is true."""
         state, begun = self.state, perf_counter()
+        if self.optimizer.full_batch:
+            with np.errstate(all="ignore"):
+                self._full_step()
+                return self._end_epoch(begun)
         order = epoch_order(len(self.data.X), seed=self.seed, epoch=state.epoch)
         with np.errstate(all="ignore"):
             while state.step < self.steps_per_epoch:
@@ -308,15 +329,7 @@ class _Trainer:
     def _chunk(self, order: Array, steps: int) -> None:
         """So many steps: their rows gathered together, then each on its own, then their losses together."""
         state, first = self.state, self.state.step
-        rows = order[first * self.batch_size : (first + steps) * self.batch_size]
-        chunk = self._chunk_of(len(rows))
-        weights = None if self.data.weights is None else relative_weights(self.data.weights[rows], self.batch_size)
-        for workspace, share in zip(self.workspaces, chunk.shares, strict=True):
-            taken = rows if share.places is None else rows[share.places]
-            np.take(self.data.X, taken, axis=0, out=workspace.X[: len(taken)], mode="clip")
-            np.take(self.data.Y, taken, axis=0, out=workspace.Y[: len(taken)], mode="clip")
-            if workspace.weights is not None and weights is not None:
-                workspace.weights[: len(taken), 0] = weights if share.places is None else weights[share.places]
+        chunk = self._gather(order[first * self.batch_size : (first + steps) * self.batch_size])
         square = self.gradient.dot
         for number, plan in enumerate(chunk.plans):
             if self.network.is_random:
@@ -366,6 +379,51 @@ class _Trainer:
         factor = self.schedule(at, self.training.epochs) * self.schedule.fallen(state.plateau)
         return self.optimizer.learning_rate * factor
 
+    def _full_step(self) -> None:
+        """The one step of an epoch whose optimizer looks at all rows together."""
+        state = self.state
+        self.objective.measure(self.learned)
+        self._note_loss(self.objective.loss, step=0)
+        state.gradient_norm += self.objective.norm
+        self.optimizer.step(self.learned, state.moments, self.objective, self._learning_rate(0))
+        state.updates += 1
+
+    def _whole(self, gradient: Array) -> float:
+        """The mean loss of all rows, with the sum of all batches' shares of its gradient."""
+        rows, total, at_once = np.arange(len(self.data.X)), 0.0, self.steps_at_once * self.batch_size
+        gradient.fill(0)
+        for start in range(0, len(rows), at_once):
+            chunk = self._gather(rows[start : start + at_once])
+            for number, plan in enumerate(chunk.plans):
+                for each in plan:
+                    each()
+                if not float(self.gradient.dot(self.gradient)) < inf:
+                    raise self._not_finite(self._losses(chunk)[number], chunk, number)
+                np.add(gradient, self.gradient, out=gradient)
+            total += sum(loss * m for loss, m in zip(self._losses(chunk), chunk.counts, strict=True))
+        return total / len(rows)
+
+    def _gather(self, rows: Array) -> _Chunk:
+        """These rows of the data, in the workspaces."""
+        chunk = self._chunk_of(len(rows))
+        weights = self._weights(rows)
+        for workspace, share in zip(self.workspaces, chunk.shares, strict=True):
+            taken = rows if share.places is None else rows[share.places]
+            np.take(self.data.X, taken, axis=0, out=workspace.X[: len(taken)], mode="clip")
+            np.take(self.data.Y, taken, axis=0, out=workspace.Y[: len(taken)], mode="clip")
+            if workspace.weights is not None and weights is not None:
+                workspace.weights[: len(taken), 0] = weights if share.places is None else weights[share.places]
+        return chunk
+
+    def _weights(self, rows: Array) -> Array | None:
+        """The rows' weights, averaging 1 over what one gradient is of: all rows, or each batch."""
+        weights = self.data.weights
+        if weights is None:
+            return None
+        if self.optimizer.full_batch:
+            return relative_weights(weights, len(weights))[rows]
+        return relative_weights(weights[rows], self.batch_size)
+
     def _say_where(self) -> None:
         for shard, workspace in enumerate(self.workspaces):
             workspace.at(seed=self.seed, epoch=self.state.epoch, step=self.state.step, shard=shard)
@@ -379,12 +437,12 @@ class _Trainer:
         return self.chunks[rows]
 
     def _plan(self, shares: list[_Share], number: int) -> list[Call]:
-        """All that fills the gradient of a batch's mean loss.
+        """All that fills the gradient of a batch's mean loss, or its share of that of all rows' mean loss.
 
         The batch is cut into fixed parts whose gradients are added in a fixed binary tree, so that the bits do not
         depend on who computes which part.
         """
-        scale = 1 / sum(share.counts[number] for share in shares)
+        scale = 1 / (len(self.data.X) if self.optimizer.full_batch else sum(share.counts[number] for share in shares))
         plan: list[Call] = []
         for workspace, share in zip(self.workspaces, shares, strict=True):
             m = share.counts[number]
@@ -406,7 +464,7 @@ class _Trainer:
             examples = workspace.example_losses(sum(share.counts))
             for number, (start, m) in enumerate(zip(share.starts, share.counts, strict=True)):
                 totals[number] += float(np.add.reduce(examples[start : start + m]))
-        return [total / sum(share.counts[number] for share in chunk.shares) for number, total in enumerate(totals)]
+        return [total / m for total, m in zip(totals, chunk.counts, strict=True)]
 
     def _note_loss(self, loss: float, *, step: int) -> None:
         state = self.state
@@ -523,6 +581,46 @@ class _Chunk:
     """Of each shard."""
     plans: list[list[Call]]
     """Of each step, what fills the gradient."""
+
+    @property
+    def counts(self) -> list[int]:
+        """How many rows each batch has."""
+        return [sum(counts) for counts in zip(*(share.counts for share in self.shares), strict=True)]
+
+
+class _Objective:
+    """What a full-batch optimizer minimizes: the mean loss of all training rows plus the penalty.
+
+    What was found last is kept, so that a step may ask again where the one before ended.
+    """
+
+    def __init__(self, whole: Callable[[Array], float], parameters: Array, l2: float, layout: Layout) -> None:
+        self.whole, self.parameters, self.l2, self.layout = whole, parameters, l2, layout
+        self.gradient, self.place = np.zeros_like(parameters), np.full_like(parameters, nan)
+        self.penalty = penalty_plan(0.0, l2, layout, parameters, self.gradient)
+        self.loss = self.norm = self.value = nan
+        """The loss and its gradient's norm without the penalty; the loss with it."""
+
+    def __call__(self, theta: Array) -> tuple[float, Array]:
+        """The value and the gradient at θ; infinite where they are not finite, so that a search turns back."""
+        try:
+            self.measure(theta)
+        except Diverged:
+            return inf, self.gradient
+        return self.value, self.gradient
+
+    def measure(self, theta: Array) -> None:
+        """Find everything at θ. Raises Diverged where it is not finite."""
+        if np.array_equal(theta, self.place):
+            return
+        np.copyto(self.parameters, theta)
+        self.place.fill(nan)
+        self.loss = self.whole(self.gradient)
+        self.norm = sqrt(float(self.gradient.dot(self.gradient)))
+        for each in self.penalty:
+            each()
+        self.value = self.loss + penalty(self.l2, self.layout, self.parameters)
+        np.copyto(self.place, theta)
 
 
 def _shares(rows: int, batch_size: int, shards: int) -> list[_Share]:

@@ -88,7 +88,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     batch_size: Annotated[int | None, typer.Option(min=1)] = None,
     learning_rate: Annotated[float | None, typer.Option()] = None,
-    optimizer: Annotated[str | None, typer.Option(help="adam or sgd.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="adam, sgd, adamw, …: see /v1/layers.")] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
     name: Annotated[str | None, typer.Option(help="What to call the run.")] = None,
     spec: Annotated[Path | None, typer.Option(exists=True, help="A JSON file with the rest of the run's body.")] = None,

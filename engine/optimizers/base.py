@@ -3,7 +3,7 @@
 A block fits the processor's cache, so that the several passes of one update read it from memory once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,6 +15,10 @@ from engine.plans import Call, Plan
 
 BLOCK = 32_768
 """Numbers in a block: 128 KiB of float32."""
+
+
+Objective = Callable[[Array], tuple[float, Array]]
+"""What is minimized: its value and gradient at a vector of parameters. The next call overwrites the gradient."""
 
 
 @dataclass(frozen=True)
@@ -47,17 +51,27 @@ class Stretch:
 
 
 class Optimizer:
-    """One optimizer. Its memory between updates is in `moments`, flat vectors as long as the parameters."""
+    """One optimizer. Its memory between updates is in moments, flat vectors as long as the parameters."""
 
     spec: ClassVar[type[Choice]]
     formula: ClassVar[str]
     source: ClassVar[str]
-    moments: ClassVar[tuple[str, ...]]
+    moments: tuple[str, ...] = ()
+    """The names of its memory; which there are can depend on the options."""
     scalars: ClassVar[tuple[str, ...]] = ("rate",)
     """The numbers that change from update to update."""
 
+    full_batch: ClassVar[bool] = False
+    """Whether an epoch is one `step` of all training rows together, not an `update` for each batch."""
+    weight_decay: float = 0.0
+    """How fast the blocks that decay shrink on their own, beside any penalty."""
+
     def __init__(self, spec: Any) -> None:
         self.learning_rate: float = spec.learning_rate
+
+    def start(self, parameters: Array) -> dict[str, Array]:
+        """The moments before the first update of these parameters."""
+        return {name: np.zeros_like(parameters) for name in self.moments}
 
     def numbers(self, count: int, rate: float) -> tuple[float, ...]:
         """What `scalars` are in the update that is the count-th (from 1) and takes this learning rate."""
@@ -65,6 +79,10 @@ class Optimizer:
 
     def update(self, block: Block) -> Plan:
         """Change the block's parameters and moments in place."""
+        raise NotImplementedError
+
+    def step(self, theta: Array, moments: dict[str, Array], objective: Objective, rate: float) -> None:
+        """For a full batch: change parameters and moments in place, asking for the objective wherever it helps."""
         raise NotImplementedError
 
 

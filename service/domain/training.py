@@ -7,6 +7,7 @@ import numpy as np
 
 from engine.data import Preprocessing, Split, Table
 from engine.network import Network
+from engine.optimizers import OPTIMIZERS
 from engine.parameters import Array
 from engine.spec import RunSpec, resolve
 from engine.training import TrainingData, stretches
@@ -123,11 +124,13 @@ def _check_sizes(spec: RunSpec, limits: Limits) -> None:
 
 
 def _memory_bytes(resolved: RunSpec, network: Network, rows: dict[str, int], batch: int) -> int:
-    """Seven vectors of parameters, the encoded rows twice, every boundary of a batch in both directions, a process."""
+    """Five vectors of parameters and the moments, the encoded rows twice, a batch's boundaries both ways, a process."""
+    optimizer = OPTIMIZERS[resolved.training.optimizer.type](resolved.training.optimizer)
+    vectors = 5 + sum(moment.size for moment in optimizer.start(np.zeros(1)).values())
     size = np.dtype(resolved.training.dtype).itemsize
     encoded = sum(rows.values()) * (network.n_in + network.n_out) * size
     boundaries = batch * sum(network.widths) * size
-    return 7 * network.parameter_count * size + 2 * encoded + 4 * boundaries + PROCESS_BYTES
+    return vectors * network.parameter_count * size + 2 * encoded + 4 * boundaries + PROCESS_BYTES
 
 
 def _seconds(resolved: RunSpec, network: Network, rows: dict[str, int], steps: int) -> float:

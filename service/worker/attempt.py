@@ -352,7 +352,7 @@ class Attempt:
             return
         moment = self._moment(None)
         if best is not None and best.epoch != state.epoch:
-            alone = TrainingState(best.parameters, dict.fromkeys(state.moments, best.parameters * 0), epoch=best.epoch)
+            alone = TrainingState(best.parameters, {}, epoch=best.epoch)
             moment = Moment(best.epoch, 0, formats.dump(alone, self.network), digest(best.parameters), None)
         moment.is_best = True
         self.unsaved.best = moment

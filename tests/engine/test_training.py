@@ -9,7 +9,18 @@ from engine import checkpoints
 from engine.errors import Diverged
 from engine.layers import DropoutSpec
 from engine.network import Network
-from engine.optimizers import AdamSpec, SgdSpec
+from engine.optimizers import (
+    AdadeltaSpec,
+    AdagradSpec,
+    AdamSpec,
+    AdamWSpec,
+    AmsgradSpec,
+    LionSpec,
+    NadamSpec,
+    RadamSpec,
+    RmspropSpec,
+    SgdSpec,
+)
 from engine.spec import EarlyStoppingSpec, TrainingSpec
 from engine.training import EpochReport, StepReport, TrainingData, TrainingState, epoch_order, train
 from tests.engine.factories import clusters, dense, network, start, training
@@ -19,6 +30,15 @@ OPTIMIZERS = {
     "sgd": SgdSpec(learning_rate=0.1),
     "momentum": SgdSpec(learning_rate=0.05, momentum=0.9),
     "nesterov": SgdSpec(learning_rate=0.05, momentum=0.9, nesterov=True),
+    "dampening": SgdSpec(learning_rate=0.1, momentum=0.9, dampening=0.5),
+    "adamw": AdamWSpec(learning_rate=0.01, weight_decay=0.1),
+    "amsgrad": AmsgradSpec(learning_rate=0.01),
+    "nadam": NadamSpec(learning_rate=0.01),
+    "radam": RadamSpec(learning_rate=0.1, beta2=0.99),
+    "rmsprop": RmspropSpec(learning_rate=0.01, momentum=0.5, centered=True),
+    "adagrad": AdagradSpec(learning_rate=0.1, initial_accumulator_value=0.1),
+    "adadelta": AdadeltaSpec(learning_rate=3.0),
+    "lion": LionSpec(learning_rate=0.01, weight_decay=0.1),
 }
 
 
@@ -239,16 +259,58 @@ def test_an_undefined_number_in_a_row_is_named_as_the_inputs() -> None:
         epochs(net, spec, start(net, spec), data=data)
 
 
-def test_a_changed_optimizer_starts_with_fresh_moments() -> None:
-    net, adam = network(), training(epochs=2)
-    state = start(net, adam)
-    epochs(net, adam, state)
-    sgd = training(epochs=4, optimizer=SgdSpec(learning_rate=0.1, momentum=0.9))
+@pytest.mark.parametrize("before", OPTIMIZERS)
+@pytest.mark.parametrize("after", ["adam", "adamw", "momentum", "adagrad"])
+def test_a_changed_optimizer_starts_with_fresh_moments(before: str, after: str) -> None:
+    net = network()
+    first, second = training(epochs=1, optimizer=OPTIMIZERS[before]), training(epochs=2, optimizer=OPTIMIZERS[after])
+    state = start(net, first)
+    epochs(net, first, state)
+    content = checkpoints.dump(state, net)
+    fresh = start(net, second)
+    fresh.parameters[...], fresh.epoch = state.parameters, 1
+    if OPTIMIZERS[before].type == OPTIMIZERS[after].type and set(state.moments) == set(fresh.moments):
+        fresh.moments, fresh.updates = (
+            state.moments,
+            state.updates,
+        )  # kept under new options
 
-    reports = epochs(net, sgd, state)
+    forked = checkpoints.load(content, net)
+    reports = epochs(net, second, forked)
 
-    assert [report.epoch for report in reports] == [3, 4]
-    assert set(state.moments) == {"v"}
+    assert [report.epoch for report in reports] == [2]
+    assert [report.digest for report in epochs(net, second, fresh)] == [report.digest for report in reports]
+    assert forked.optimizer == OPTIMIZERS[after].type
+
+
+def test_bytes_that_name_no_optimizer_go_on_with_their_moments() -> None:
+    net, spec = network(), training()
+    state = start(net, spec)
+    next(train(net, clusters(), spec, state, seed=7))
+    state.optimizer = None
+
+    resumed = checkpoints.load(checkpoints.dump(state, net), net)
+    resumed.suit(net, spec, monitor="validation.loss")
+
+    assert resumed.optimizer == "adam"
+    assert resumed.updates == state.updates
+    np.testing.assert_array_equal(resumed.moments["V"], state.moments["V"])
+
+
+def test_adamw_decays_weight_matrices_and_never_b() -> None:
+    net = network()
+    plain = training(epochs=1, batch_size=1000, dtype="float64", l2=0.0, optimizer=AdamWSpec(weight_decay=0.0))
+    decaying = plain.model_copy(update={"optimizer": AdamWSpec(weight_decay=10.0)})
+    free, held = start(net, plain), start(net, decaying)
+    begun = net.views(free.parameters.copy())
+
+    epochs(net, plain, free)
+    epochs(net, decaying, held)
+
+    free_views, held_views = net.views(free.parameters), net.views(held.parameters)
+    for name in net.shapes:
+        share = 0.001 * 10.0 if name.startswith("W.") else 0.0
+        np.testing.assert_allclose(free_views[name] - held_views[name], share * begun[name], rtol=1e-9, atol=1e-16)
 
 
 def test_a_step_allocates_nothing_that_grows() -> None:
