@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 
@@ -160,6 +161,19 @@ def test_a_regression_reports_error_and_r2(api: Api) -> None:
     run = api.train(target="y", task="regression", features=["x"])
 
     assert set(run["metrics"]["validation"]) == {"loss", "mae", "r2"}
+
+
+def test_a_heads_b_starts_at_the_base_rate_of_the_training_rows(api: Api) -> None:
+    rare = b"x,label\n" + b"".join(b"%d,%s\n" % (i, b"yes" if i % 10 == 0 else b"no") for i in range(100))
+    network = {"layers": [{"type": "dense", "units": 4, "activation": "prelu"}], "output": {"bias_init": "base_rate"}}
+    training = {"epochs": 1, "optimizer": {"type": "sgd", "learning_rate": 1e-9}}
+
+    run = api.train(dataset=api.upload(rare), network=network, training=training)
+
+    weights = api.get(f"/v1/runs/{run['id']}/checkpoints/best/weights?format=json").json()["parameters"]
+    assert weights["slope.1"]["values"] == pytest.approx([0.25] * 4)
+    assert weights["b.2"]["values"] == pytest.approx([math.log(0.1 / 0.9)], rel=0.2)
+    assert run["resolved"]["network"]["output"]["bias_init"] == "base_rate"
 
 
 def test_parts_left_out_of_the_split_have_no_metrics(api: Api) -> None:
