@@ -72,14 +72,14 @@ class Network:
     def numbers(self) -> tuple[int | None, ...]:
         """For each place in `layers` the number l of what it learns, counted from 1; None where it learns nothing.
 
-        A dense layer's own activation shares its number.
+        Running statistics count as learned here. A dense layer's own activation shares its number.
         """
         found: list[int | None] = []
         count = 0
         for place, layer in enumerate(self.layers):
             if self._is_own_activation(place):
                 found.append(found[-1])
-            elif layer.parameters():
+            elif layer.parameters() or layer.statistics():
                 count += 1
                 found.append(count)
             else:

@@ -170,7 +170,7 @@ def resolve(spec: RunSpec, facts: TargetFacts, *, features: tuple[str, ...], has
     Raises SpecError for a head or a monitor that can't work, with advice.
     """
     output, loss = _resolve_head(spec, facts)
-    layers = tuple(_resolve_layer(layer) for layer in spec.network.layers)
+    layers = tuple(layer.resolved() for layer in spec.network.layers)
     training = spec.training.model_copy(
         update={"loss": loss, "early_stopping": _resolve_stopping(spec.training, facts, has_validation)}
     )
@@ -182,12 +182,6 @@ def resolve(spec: RunSpec, facts: TargetFacts, *, features: tuple[str, ...], has
             "training": training,
         }
     )
-
-
-def _resolve_layer(layer: LayerSpec) -> LayerSpec:
-    if isinstance(layer, DenseSpec):
-        return layer.model_copy(update={"init": _resolve_init(layer.init, layer.activation)})
-    return layer
 
 
 def _resolve_init(init: Choice, activation: Choice) -> Choice:
