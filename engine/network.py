@@ -149,6 +149,18 @@ class Network:
         return tuple(names)
 
     @property
+    def scratch_width(self) -> int:
+        """How many numbers one row needs beside the boundaries."""
+        return sum(prod(shape) for layer in self.layers for shape in layer.scratch().values())
+
+    @property
+    def products(self) -> int:
+        """How many products with what is learned one row takes: a layer works along the last axis of its input."""
+        return sum(
+            prod(shape) * prod(layer.input_shape[:-1]) for layer in self.layers for shape in layer.parameters().values()
+        )
+
+    @property
     def n_out(self) -> int:
         """How many outputs there are."""
         return self.widths[-1]

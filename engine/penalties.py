@@ -8,13 +8,13 @@ from engine.plans import Call, call
 
 
 def bind_penalty(l2: float, layout: Layout, parameters: Array, gradient: Array) -> list[Call]:
-    """A plan that adds the derivative of ½λ‖W‖², which is λ·W, to the gradient of every W (never of b)."""
+    """A plan that adds the derivative of ½λ‖W‖², which is λ·W, to the gradient of every W and U (never of a vector)."""
     if not l2:
         return []
     spare = np.empty(BLOCK, parameters.dtype)
     plan: list[Call] = []
     for name, place in layout.slices().items():
-        if name.startswith("W."):
+        if len(layout.shapes[name]) > 1:
             for start in range(place.start, place.stop, BLOCK):
                 block = slice(start, min(start + BLOCK, place.stop))
                 change = spare[: block.stop - start]

@@ -4,14 +4,15 @@ Every class refuses unknown fields. `resolve` fills in each default that depends
 spec says everything and, sent again, describes the same training.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from engine.errors import SpecError
 from engine.initializers import InitializerSpec, resolve_init
-from engine.layers import ACTIVATIONS, ActivationSpec, DenseSpec, LayerSpec
+from engine.layers import ACTIVATIONS, ActivationSpec, DenseSpec, LayerSpec, item_count
 from engine.layers.activations import IdentitySpec, ReluSpec, SigmoidSpec, SoftmaxSpec
 from engine.losses import (
     LOSSES,
@@ -55,10 +56,17 @@ def _head(value: Any) -> Any:
     return {"activation": value} if isinstance(value, str) and value != "auto" else value
 
 
+def within_limit(layers: Sequence[LayerSpec]) -> Sequence[LayerSpec]:
+    """The layers, if those inside others included they are not too many; ValueError else."""
+    if item_count(layers) > MAXIMUM_LAYERS:
+        raise ValueError(f"expected at most {MAXIMUM_LAYERS} layers, those inside others included")
+    return layers
+
+
 class NetworkSpec(Spec):
     """The hidden layers in order, and the head. No hidden layer at all is logistic or linear regression."""
 
-    layers: tuple[LayerSpec, ...] = Field(max_length=MAXIMUM_LAYERS)
+    layers: Annotated[tuple[LayerSpec, ...], AfterValidator(within_limit)] = Field(max_length=MAXIMUM_LAYERS)
     output: Annotated[
         Literal["auto"] | OutputSpec, BeforeValidator(_head, json_schema_input_type=str | dict[str, Any])
     ] = "auto"

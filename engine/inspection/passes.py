@@ -46,9 +46,11 @@ def inspect(
     `per_example` dZ and dA are the derivatives of each example's own loss, as in the textbook; `mean` ones are those
     of the mean loss, so they carry 1/m. dW and db are the mean loss's in both. With `columns` every matrix is
     transposed into the textbook's form. dA[L] takes the components of A as independent. Raises SpecError for unknown
-    quantities and for a shortcut where there is none, DataError for targets the loss is not defined for.
+    quantities and for a shortcut where there is none, DataError for inputs the first layer and targets the loss
+    are not defined for.
     """
     names = quantity_names(network, quantities)
+    network.layers[0].check(X)
     network.loss.check(Y)
     if head == "shortcut" and not network.has_canonical_head:
         raise DataError(

@@ -57,7 +57,7 @@ class BatchNorm(Layer):
         return {"normal": self.input_shape, "product": self.input_shape}
 
     def fixed_scratch(self) -> Shapes:
-        return {name: self.channels for name in ("mean", "variance", "factor", "spare", "sum", "sum_of_products")}
+        return dict.fromkeys(("mean", "variance", "factor", "spare", "sum", "sum_of_products"), self.channels)
 
     def forward(self, slot: Slot) -> Plan:
         X, Y, normal = matrix(slot.x), matrix(slot.y), matrix(slot.scratch["normal"])

@@ -51,7 +51,7 @@ class Embedding(Layer):
         return {"rounded": self.input_shape}
 
     def check(self, X: Array) -> None:
-        wrong = np.argwhere(~((X >= 0) & (X <= self.vocabulary_size - 1) & (np.rint(X) == X)))
+        wrong = np.argwhere(~((np.clip(X, 0, self.vocabulary_size - 1) == X) & (np.rint(X) == X)))
         if wrong.size:
             row, *place = (int(part) for part in wrong[0])
             where = "".join(f"[{part}]" for part in (row, *place))

@@ -30,9 +30,7 @@ class Gru(Recurrent):
         "back through time: dn = dh ⊙ (1 − z)(1 − n²), dz = dh ⊙ (h′ − n)z(1 − z), dr = dn ⊙ (h′·U + c)r(1 − r), "
         "dh′ = dh ⊙ z + [dr, dz, dn ⊙ r]·Uᵀ"
     )
-    source = (
-        "Cho et al. 2014, Learning phrase representations using RNN encoder–decoder, with r as in cuDNN and PyTorch"
-    )
+    source = "Cho et al. 2014, Learning phrase representations using RNN encoder–decoder, eq. 5 to 8; r as in PyTorch"
     gates = 3
 
     def parameters(self) -> Shapes:

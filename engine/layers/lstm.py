@@ -29,9 +29,7 @@ class Lstm(Recurrent):
         "back through time: dc += dh ⊙ o(1 − tanh² c), [di, df, dg, do] = [dc ⊙ g, dc ⊙ c′, dc ⊙ i, dh ⊙ tanh c] ⊙ "
         "[σ′, σ′, tanh′, σ′], dc′ = dc ⊙ f, dh′ = [di, df, dg, do]·Uᵀ"
     )
-    source = (
-        "Hochreiter & Schmidhuber 1997, Long short-term memory; Gers, Schmidhuber & Cummins 2000, Learning to forget"
-    )
+    source = "Gers, Schmidhuber & Cummins 2000, Learning to forget, after Hochreiter & Schmidhuber 1997"
     gates = 4
 
     def initialize(self, values: dict[str, Array], generator: np.random.Generator) -> None:

@@ -121,8 +121,8 @@ def _projection(input_shape: Shape, output_shape: Shape) -> Layer | None:
     if input_shape[:-1] != output_shape[:-1]:
         raise SpecError(
             "layers",
-            f"expected layers that keep every axis but the last, got inputs of shape {list(input_shape)} and outputs of "
-            f"shape {list(output_shape)}",
+            f"expected layers that keep every axis but the last, got outputs of shape {list(output_shape)} from inputs "
+            f"of shape {list(input_shape)}",
         )
     return Dense(input_shape, DenseSpec(units=output_shape[-1], use_bias=False))
 
