@@ -40,6 +40,9 @@ class Gru(Recurrent):
         T, units = self.steps, self.units
         return {**super().scratch(), "inner": (T, units), "dstate": (T, self.gates * units)}
 
+    def fixed_scratch(self) -> Shapes:
+        return {"sums": (self.gates * self.units,)}
+
     def forward(self, slot: Slot) -> Plan:
         gates, h, inner = (self.by_step(slot, name) for name in ("gates", "h", "inner"))
         product, spare, units = slot.scratch["product"], slot.scratch["spare"], self.units
@@ -80,7 +83,8 @@ class Gru(Recurrent):
                 yield dot(dstate[step], slot.params["U"].T, spare)
                 yield call(np.add, dh, spare, dh)
         yield from self.finish(slot, dstate)
-        yield sum_rows(flat(dstate)[:, 2 * units :], slot.grads["c"])
+        yield sum_rows(flat(dstate), slot.scratch["sums"])
+        yield call(np.copyto, slot.grads["c"], slot.scratch["sums"][2 * units :])
 
     def _slopes(self, slot: Slot) -> Plan:
         """What turns dh into dn and dz, and dn into dr, of all steps at once."""

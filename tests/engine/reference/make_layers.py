@@ -1,7 +1,7 @@
 """Makes layers.json with PyTorch, which the project itself never needs.
 
-Run once, in an environment of its own: `pip install torch==2.13.0 numpy`, then `python make_layers.py`. Each case is one
-layer on its own: its input, PyTorch's parameters under our names, what it gives, and the gradients of Σ dY ⊙ Y.
+Run once, in an environment of its own: `pip install torch==2.13.0 numpy`, then `python make_layers.py`. Each case is
+one layer on its own: its input, PyTorch's parameters under our names, what it gives, the gradients of Σ dY ⊙ Y.
 """
 
 import json
