@@ -7,7 +7,7 @@ import numpy as np
 from engine.layers.base import Slot
 from engine.layers.recurrent import Recurrent, RecurrentSpec, flat
 from engine.parameters import Shapes
-from engine.plans import Plan, call, dot, sum_rows
+from engine.plans import Plan, call, dot, sum_columns
 
 
 class GruSpec(RecurrentSpec):
@@ -37,25 +37,22 @@ class Gru(Recurrent):
         return {**super().parameters(), "c": (self.units,)}
 
     def scratch(self) -> Shapes:
-        T, units = self.steps, self.units
-        return {**super().scratch(), "inner": (T, units), "dstate": (T, self.gates * units)}
-
-    def fixed_scratch(self) -> Shapes:
-        return {"sums": (self.gates * self.units,)}
+        return {**super().scratch(), "inner": (self.steps, self.units), "dinner": (self.steps, self.units)}
 
     def forward(self, slot: Slot) -> Plan:
-        gates, h, inner = (self.by_step(slot, name) for name in ("gates", "h", "inner"))
-        product, spare, units = slot.scratch["product"], slot.scratch["spare"], self.units
+        gates, h, inner = (self.columns(slot, name) for name in ("gates", "h", "inner"))
+        [product], [spare] = (self.columns(slot, name) for name in ("product", "spare"))
+        c, both = slot.params["c"][:, None], slice(0, 2 * self.units)
         yield from self.enter(slot)
         for step in range(self.steps):
-            both, (r, z, n) = gates[step, :, : 2 * units], self.split(gates[step])
-            yield dot(h[step], slot.params["U"], product)
-            yield call(np.add, both, product[:, : 2 * units], both)
-            yield call(np.multiply, both, 0.5, both)  # σ(a) = ½ + ½·tanh(½a), which can't overflow
-            yield call(np.tanh, both, both)
-            yield call(np.multiply, both, 0.5, both)
-            yield call(np.add, both, 0.5, both)
-            yield call(np.add, product[:, 2 * units :], slot.params["c"], inner[step])
+            sigmoids, (r, z, n) = gates[step, both], self.split(gates[step])
+            yield dot(slot.params["U"].T, h[step], product)
+            yield call(np.add, sigmoids, product[both], sigmoids)
+            yield call(np.multiply, sigmoids, 0.5, sigmoids)  # σ(a) = ½ + ½·tanh(½a), which can't overflow
+            yield call(np.tanh, sigmoids, sigmoids)
+            yield call(np.multiply, sigmoids, 0.5, sigmoids)
+            yield call(np.add, sigmoids, 0.5, sigmoids)
+            yield call(np.add, product[2 * self.units :], c, inner[step])
             yield call(np.multiply, r, inner[step], spare)
             yield call(np.add, n, spare, n)
             yield call(np.tanh, n, n)
@@ -65,8 +62,10 @@ class Gru(Recurrent):
         yield from self.leave(slot)
 
     def backward(self, slot: Slot) -> Plan:
-        gates, dgates, dstate, slopes = (self.by_step(slot, name) for name in ("gates", "dgates", "dstate", "slopes"))
-        dh, spare, units = slot.scratch["dh"], slot.scratch["spare"], self.units
+        """dinner is the derivative by h′·U + c, which for r and z is also that by x·W + b."""
+        gates, dgates, dinner, slopes = (self.columns(slot, name) for name in ("gates", "dgates", "dinner", "slopes"))
+        [dh], [product], [spare] = (self.columns(slot, name) for name in ("dh", "product", "spare"))
+        both, last = slice(0, 2 * self.units), slice(2 * self.units, None)
         yield from self._slopes(slot)
         for step in reversed(range(self.steps)):
             r, z, _ = self.split(gates[step])
@@ -76,28 +75,30 @@ class Gru(Recurrent):
             yield call(np.multiply, dh, by_n, dn)
             yield call(np.multiply, dh, by_z, dz)
             yield call(np.multiply, dn, by_r, dr)
-            yield call(np.copyto, dstate[step, :, : 2 * units], dgates[step, :, : 2 * units])
-            yield call(np.multiply, dn, r, dstate[step, :, 2 * units :])
+            yield call(np.multiply, dn, r, dinner[step])
             if step:
+                yield call(np.copyto, product[both], dgates[step, both])
+                yield call(np.copyto, product[last], dinner[step])
                 yield call(np.multiply, dh, z, dh)
-                yield dot(dstate[step], slot.params["U"].T, spare)
+                yield dot(slot.params["U"], product, spare)
                 yield call(np.add, dh, spare, dh)
-        yield from self.finish(slot, dstate)
-        yield sum_rows(flat(dstate), slot.scratch["sums"])
-        yield call(np.copyto, slot.grads["c"], slot.scratch["sums"][2 * units :])
+        aligned = self.aligned(slot, "aligned")
+        yield from self.finish(slot)
+        yield call(np.copyto, aligned[last], dinner.transpose(1, 0, 2))
+        yield from self.finish_states(slot)
+        yield sum_columns(flat(aligned[last]), slot.grads["c"])
 
     def _slopes(self, slot: Slot) -> Plan:
         """What turns dh into dn and dz, and dn into dr, of all steps at once."""
-        gates, slopes, h = (self.by_step(slot, name) for name in ("gates", "slopes", "h"))
-        (_, z, n), (by_r, by_z, by_n) = self.split(gates), self.split(slopes)
-        both, by_both = gates[..., : 2 * self.units], slopes[..., : 2 * self.units]
-        spare = self.split(self.by_step(slot, "dgates"))[0]
-        yield call(np.multiply, both, both, by_both)
-        yield call(np.subtract, both, by_both, by_both)
-        yield call(np.multiply, by_r, self.by_step(slot, "inner"), by_r)
+        gates, slopes, h = (self.columns(slot, name) for name in ("gates", "slopes", "h"))
+        (r, z, n), (by_r, by_z, by_n) = self.split(gates), self.split(slopes)
+        spare = self.columns(slot, "dinner")
+        yield call(np.multiply, gates, gates, slopes)
+        yield call(np.subtract, r, by_r, by_r)
+        yield call(np.multiply, by_r, self.columns(slot, "inner"), by_r)
+        yield call(np.subtract, z, by_z, by_z)
         yield call(np.subtract, h[:-1], n, spare)
         yield call(np.multiply, by_z, spare, by_z)
-        yield call(np.multiply, n, n, by_n)
         yield call(np.subtract, 1.0, by_n, by_n)
         yield call(np.subtract, 1.0, z, spare)
         yield call(np.multiply, by_n, spare, by_n)

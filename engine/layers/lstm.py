@@ -43,7 +43,7 @@ class Lstm(Recurrent):
             "c": (T + 1, units),
             "tanh_c": (T, units),
             "through_c": (T, units),
-            "dc": (units,),
+            "dc": (1, units),
         }
 
     def fixed_scratch(self) -> Shapes:
@@ -51,22 +51,23 @@ class Lstm(Recurrent):
 
     def forward(self, slot: Slot) -> Plan:
         """σ(z) = ½ + ½·tanh(½z), so that one tanh serves all gates; the inner ½ goes into x·W + b and U beforehand."""
-        gates, h, c, tanh_c = (self.by_step(slot, name) for name in ("gates", "h", "c", "tanh_c"))
-        product, spare, U = (slot.scratch[name] for name in ("product", "spare", "U"))
-        half, rest = self._per_gate(product, 0.5, 0.5, 1, 0.5), self._per_gate(product, 0.5, 0.5, 0, 0.5)
+        gates, h, c, tanh_c = (self.columns(slot, name) for name in ("gates", "h", "c", "tanh_c"))
+        [product], [spare] = (self.columns(slot, name) for name in ("product", "spare"))
+        half, U = self._per_gate(product, 0.5, 0.5, 1, 0.5), slot.scratch["U"]
         yield from self.enter(slot)
         yield call(c[0].fill, 0)
-        yield call(np.multiply, gates, half, gates)
+        yield call(np.multiply, gates, half[:, None], gates)
         yield call(np.multiply, slot.params["U"], half, U)
         for step in range(self.steps):
             now = gates[step]
             i, f, g, o = self.split(now)
             if step:
-                yield dot(h[step], U, product)
+                yield dot(U.T, h[step], product)
                 yield call(np.add, now, product, now)
             yield call(np.tanh, now, now)
-            yield call(np.multiply, now, half, now)
-            yield call(np.add, now, rest, now)
+            for sigmoids in (now[: 2 * self.units], o):
+                yield call(np.multiply, sigmoids, 0.5, sigmoids)
+                yield call(np.add, sigmoids, 0.5, sigmoids)
             yield call(np.multiply, f, c[step], c[step + 1])
             yield call(np.multiply, i, g, spare)
             yield call(np.add, c[step + 1], spare, c[step + 1])
@@ -75,13 +76,13 @@ class Lstm(Recurrent):
         yield from self.leave(slot)
 
     def backward(self, slot: Slot) -> Plan:
-        gates, slopes, dgates = (self.by_step(slot, name) for name in ("gates", "slopes", "dgates"))
-        c, tanh_c, through_c = (self.by_step(slot, name) for name in ("c", "tanh_c", "through_c"))
-        dh, dc, spare = (slot.scratch[name] for name in ("dh", "dc", "spare"))
-        yield from self._slopes(gates, slopes, dgates)
+        gates, slopes, dgates = (self.columns(slot, name) for name in ("gates", "slopes", "dgates"))
+        c, tanh_c, through_c = (self.columns(slot, name) for name in ("c", "tanh_c", "through_c"))
+        [dh], [dc], [spare] = (self.columns(slot, name) for name in ("dh", "dc", "spare"))
+        yield from self._slopes(gates, slopes)
         yield call(np.multiply, tanh_c, tanh_c, through_c)
         yield call(np.subtract, 1.0, through_c, through_c)
-        yield call(np.multiply, through_c, gates[..., -self.units :], through_c)
+        yield call(np.multiply, through_c, self.split(gates)[3], through_c)
         yield call(dc.fill, 0)
         for step in reversed(range(self.steps)):
             i, f, g, _ = self.split(gates[step])
@@ -96,16 +97,16 @@ class Lstm(Recurrent):
             yield call(np.multiply, dgates[step], slopes[step], dgates[step])
             if step:
                 yield call(np.multiply, dc, f, dc)
-                yield dot(dgates[step], slot.params["U"].T, dh)
-        yield from self.finish(slot, dgates)
+                yield dot(slot.params["U"], dgates[step], dh)
+        yield from self.finish(slot)
+        yield from self.finish_states(slot)
 
-    def _slopes(self, gates: Array, slopes: Array, spare: Array) -> Plan:
+    def _slopes(self, gates: Array, slopes: Array) -> Plan:
         """The gates' own derivatives, of all steps: a − a² of a sigmoid a, 1 − a² of a tanh a."""
-        yield call(np.multiply, gates, gates, spare)
-        yield call(np.multiply, gates, self._per_gate(gates, 1, 1, 0, 1), slopes)
-        yield call(np.add, slopes, self._per_gate(gates, 0, 0, 1, 0), slopes)
-        yield call(np.subtract, slopes, spare, slopes)
+        yield call(np.multiply, gates, gates, slopes)
+        for place, (gate, slope) in enumerate(zip(self.split(gates), self.split(slopes), strict=True)):
+            yield call(np.subtract, 1.0 if place == 2 else gate, slope, slope)
 
     def _per_gate(self, like: Array, *values: float) -> Array:
-        """One number for each gate, as a row."""
+        """One number for each gate, for each of its units."""
         return np.repeat(np.array(values, like.dtype), self.units)

@@ -9,7 +9,7 @@ from engine.initializers import InitializerSpec, initialize, resolve_init
 from engine.layers.base import Layer, Slot
 from engine.options import AutoSpec, Choice, Field
 from engine.parameters import Array, Shape, Shapes
-from engine.plans import Plan, call, dot, sum_rows
+from engine.plans import Plan, call, dot, sum_columns
 
 INITIALIZER = "glorot_uniform"
 RECURRENT_INITIALIZER = "glorot_uniform"
@@ -37,8 +37,9 @@ class RecurrentSpec(Choice):
 class Recurrent(Layer):
     """A state h of `units` numbers that starts at 0 and is renewed at every step of a sequence (T, n_in).
 
-    W (n_in, gates·units) multiplies the inputs of all steps in one product; U (units, gates·units) the state before.
-    Inside, the steps come first: arrays are (T, m, …), so that each step's numbers lie side by side.
+    W (n_in, gates·units) multiplies the inputs of all steps in one call; U (units, gates·units) the state before.
+    Inside, a step's numbers are columns: with (T, gates·units, m) each gate of each step lies side by side in memory,
+    which halves the time of all that is done element by element.
     """
 
     gates: ClassVar[int]
@@ -71,52 +72,65 @@ class Recurrent(Layer):
             "gates": (T, width),
             "slopes": (T, width),
             "dgates": (T, width),
+            "aligned": (T, width),
             "h": (T + 1, self.units),
-            "dh": (self.units,),
-            "product": (width,),
-            "spare": (self.units,),
+            "h_before": (T, self.units),
+            "dh": (1, self.units),
+            "product": (1, width),
+            "spare": (1, self.units),
         }
 
-    def by_step(self, slot: Slot, name: str) -> Array:
-        """A scratch array (m, T, n) as (T, m, n): the same memory, its numbers in another order."""
+    def columns(self, slot: Slot, name: str) -> Array:
+        """A scratch array (m, T, n) as (T, n, m): the same memory, its numbers in another order."""
         array = slot.scratch[name]
-        return array.reshape(array.shape[1], array.shape[0], array.shape[2])
+        return array.reshape(*array.shape[1:], len(array))
+
+    def aligned(self, slot: Slot, name: str) -> Array:
+        """A scratch array (m, T, n) as (n, T, m): each number's values at all steps and rows side by side."""
+        array = slot.scratch[name]
+        return array.reshape(array.shape[2], array.shape[1], len(array))
 
     def split(self, gates: Array) -> tuple[Array, ...]:
-        """Each gate's part of an array (…, gates·units)."""
-        return tuple(gates[..., gate * self.units : (gate + 1) * self.units] for gate in range(self.gates))
+        """Each gate's part of an array (…, gates·units, m)."""
+        return tuple(gates[..., gate * self.units : (gate + 1) * self.units, :] for gate in range(self.gates))
 
     def enter(self, slot: Slot) -> Plan:
-        """x = X with the steps first, gates = x·W + b, and the state before the first step 0."""
-        x, gates = self.by_step(slot, "x"), self.by_step(slot, "gates")
-        yield call(np.copyto, x, slot.x.transpose(1, 0, 2))
-        yield dot(flat(x), slot.params["W"], flat(gates))
-        yield call(np.add, gates, slot.params["b"], gates)
-        yield call(self.by_step(slot, "h")[0].fill, 0)
+        """gates = x·W + b of all steps, and the state before the first one 0."""
+        x, gates = self.aligned(slot, "x"), self.columns(slot, "gates")
+        yield call(np.copyto, x, slot.x.transpose(2, 1, 0))
+        yield call(np.matmul, slot.params["W"].T, x.transpose(1, 0, 2), gates)
+        yield call(np.add, gates, slot.params["b"][:, None], gates)
+        yield call(self.columns(slot, "h")[0].fill, 0)
 
     def leave(self, slot: Slot) -> Plan:
         """Y = the states, or the last one."""
-        h = self.by_step(slot, "h")
-        yield call(np.copyto, slot.y, h[1:].transpose(1, 0, 2) if self.return_sequences else h[-1])
+        h = self.columns(slot, "h")
+        yield call(np.copyto, slot.y, h[1:].transpose(2, 0, 1) if self.return_sequences else h[-1].T)
 
     def receive(self, slot: Slot, step: int) -> Plan:
         """Add to dh, the derivative by a step's state through the later ones, that by way of dY."""
-        dh = slot.scratch["dh"]
+        [dh] = self.columns(slot, "dh")
         if step == self.steps - 1:
-            yield call(np.copyto, dh, slot.dy[:, step] if self.return_sequences else slot.dy)
+            yield call(np.copyto, dh, slot.dy[:, step].T if self.return_sequences else slot.dy.T)
         elif self.return_sequences:
-            yield call(np.add, dh, slot.dy[:, step], dh)
+            yield call(np.add, dh, slot.dy[:, step].T, dh)
 
-    def finish(self, slot: Slot, dstate: Array) -> Plan:
-        """Every gradient from all steps at once: dgates is by x·W + b, dstate (T, m, gates·units) by h·U."""
-        x, h, dgates = flat(self.by_step(slot, "x")), self.by_step(slot, "h"), self.by_step(slot, "dgates")
-        yield dot(x.T, flat(dgates), slot.grads["W"])
-        yield dot(flat(h[:-1]).T, flat(dstate), slot.grads["U"])
-        yield sum_rows(flat(dgates), slot.grads["b"])
+    def finish(self, slot: Slot) -> Plan:
+        """dW, db and dX from dgates, the derivative by x·W + b, of all steps at once; `aligned` keeps it for dU."""
+        dgates, aligned = self.columns(slot, "dgates"), self.aligned(slot, "aligned")
+        yield call(np.copyto, aligned, dgates.transpose(1, 0, 2))
+        yield dot(flat(self.aligned(slot, "x")), flat(aligned).T, slot.grads["W"])
+        yield sum_columns(flat(aligned), slot.grads["b"])
         if slot.dx is not None:
-            yield call(np.matmul, dgates, slot.params["W"].T, slot.dx.transpose(1, 0, 2))
+            yield call(np.matmul, dgates.transpose(0, 2, 1), slot.params["W"].T, slot.dx.transpose(1, 0, 2))
+
+    def finish_states(self, slot: Slot) -> Plan:
+        """dU from `aligned`, now the derivative by h·U."""
+        before = self.aligned(slot, "h_before")
+        yield call(np.copyto, before, self.columns(slot, "h")[:-1].transpose(1, 0, 2))
+        yield dot(flat(before), flat(self.aligned(slot, "aligned")).T, slot.grads["U"])
 
 
 def flat(array: Array) -> Array:
-    """Steps and rows as one axis."""
-    return array.reshape(-1, array.shape[-1])
+    """Steps and rows as one axis, the last."""
+    return array.reshape(len(array), -1)
