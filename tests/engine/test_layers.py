@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import checkpoints
-from engine.errors import DataError, Diverged, SpecError
+from engine.errors import CheckpointError, DataError, Diverged, SpecError
 from engine.inspection import check, inspect
 from engine.layers import (
     LAYERS,
@@ -49,7 +49,7 @@ def sequences(*layers: LayerSpec, shape: Shape = (4, 3), loss: str = "cross_entr
     return Network.build([*layers, dense(3, "softmax")], input_shape=shape, loss=loss_of(loss))
 
 
-RELU = ActivationLayerSpec(activation="relu")  # type: ignore[arg-type]
+RELU = ActivationLayerSpec(activation="relu")
 LAST, LSTM = GruSpec(units=3), LstmSpec(units=4)
 """Each makes one vector of a sequence."""
 STACKS: dict[str, tuple[Shape, list[LayerSpec]]] = {
@@ -80,7 +80,7 @@ STACKS: dict[str, tuple[Shape, list[LayerSpec]]] = {
     "residual": ((4,), [dense(5), residual(dense(6, "relu"), dense(5, "relu"))]),
     "residual first": ((4,), [residual(dense(4))]),
     "residual first, of an activation": ((4,), [residual(RELU), dense(4)]),
-    "residual of an activation": ((4,), [dense(5), residual(ActivationLayerSpec(activation="tanh"))]),  # type: ignore[arg-type]
+    "residual of an activation": ((4,), [dense(5), residual(ActivationLayerSpec(activation="tanh"))]),
     "residual behind relu": ((4,), [dense(5, "relu"), residual(RELU, dense(5, "sigmoid")), RELU]),
     "residual with a projection": ((4,), [dense(5), residual(dense(6, "relu"), dense(3))]),
     "residual first, with a projection": ((4,), [residual(DropoutSpec(rate=0.5), dense(3))]),
@@ -159,7 +159,9 @@ def assert_gradients_are_nudges(batch: Batch) -> None:
     workspace = batch.workspace
     batch.forward()
     batch.backward(scale=1 / batch.m)
-    pairs = [(workspace.gradient.copy(), workspace.parameters[: workspace.network.parameter_count])]
+    pairs: list[tuple[Array, Array]] = [
+        (workspace.gradient.copy(), workspace.parameters[: workspace.network.parameter_count])
+    ]
     if batch.slots[0].dx is not None:
         pairs.append((batch.slots[0].dx.reshape(batch.X.shape).copy(), batch.X))
     size = max(np.abs(analytic).max() for analytic, _ in pairs)
@@ -295,6 +297,7 @@ def test_every_number_is_pytorchs(name: str) -> None:
     slot = alone(case["spec"], case["X"], case["dY"], case["parameters"], draw=draw)
 
     np.testing.assert_allclose(slot.y, case["Y"], rtol=1e-11, atol=1e-14)
+    assert slot.dx is not None
     np.testing.assert_allclose(slot.dx, case["dX"], rtol=1e-10, atol=1e-13)
     assert set(slot.grads) == set(case["gradients"])
     for letter, expected in case["gradients"].items():
@@ -311,6 +314,7 @@ def test_alpha_dropout_of_the_same_elements_is_pytorchs() -> None:
     slot = alone(spec, case["X"], np.ones_like(drawn), {}, draw=lambda: Dealt(drawn))
 
     np.testing.assert_allclose(slot.y, case["Y"], rtol=1e-13)
+    assert slot.dx is not None
     np.testing.assert_allclose(slot.dx, case["dX"], rtol=1e-13)
 
 
@@ -406,7 +410,7 @@ def test_a_checkpoint_of_the_same_parameters_without_the_statistics_is_refused()
     layers, batches = (sequences(spec, shape=(4,)) for spec in (LayerNormSpec(), BatchNormSpec()))
     content = checkpoints.dump(start(layers, training()), layers)
 
-    with pytest.raises(checkpoints.CheckpointError, match="running_mean"):
+    with pytest.raises(CheckpointError, match="running_mean"):
         checkpoints.load(content, batches)
 
 
