@@ -99,4 +99,4 @@ def _open(content: bytes, network: Network) -> tuple[dict[str, Any], dict[str, n
 
 
 def _listed(network: Network) -> dict[str, list[int]]:
-    return {name: list(shape) for name, shape in network.shapes.items()}
+    return {name: list(shape) for name, shape in network.layout.shapes.items()}

@@ -90,14 +90,14 @@ class Network:
     def numbers(self) -> tuple[int | None, ...]:
         """For each place in `layers` the number l of what it learns, counted from 1; None where it learns nothing.
 
-        A dense layer's own activation shares its number.
+        Running statistics count as learned here. A dense layer's own activation shares its number.
         """
         found: list[int | None] = []
         count = 0
         for place, layer in enumerate(self.layers):
             if self._is_own_activation(place):
                 found.append(found[-1])
-            elif layer.parameters():
+            elif layer.parameters() or layer.statistics():
                 count += 1
                 found.append(count)
             else:
@@ -165,6 +165,18 @@ class Network:
             else:
                 names.append(f"A.{number}")
         return tuple(names)
+
+    @property
+    def scratch_width(self) -> int:
+        """How many numbers one row needs beside the boundaries."""
+        return sum(prod(shape) for layer in self.layers for shape in layer.scratch().values())
+
+    @property
+    def products(self) -> int:
+        """How many products with what is learned one row takes: a layer works along the last axis of its input."""
+        return sum(
+            prod(shape) * prod(layer.input_shape[:-1]) for layer in self.layers for shape in layer.parameters().values()
+        )
 
     @property
     def n_out(self) -> int:

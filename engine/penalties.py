@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from engine.optimizers import BLOCK
-from engine.parameters import Array, Layout
+from engine.parameters import Array, Layout, Shape
 from engine.plans import Call, Plan, call
 
 
-def is_weight(name: str) -> bool:
-    """Whether a named parameter is a weight, which penalties are for; biases and scales are not."""
-    return name.startswith(("W.", "U."))
+def is_weight(shape: Shape) -> bool:
+    """Whether a parameter of this shape is a matrix of weights, which penalties are for; biases and scales are not."""
+    return len(shape) > 1
 
 
 def penalty_plan(l1: float, l2: float, layout: Layout, parameters: Array, gradient: Array) -> list[Call]:
@@ -29,7 +29,7 @@ def penalty_plan(l1: float, l2: float, layout: Layout, parameters: Array, gradie
 
 def _weight_blocks(layout: Layout) -> Iterator[slice]:
     for name, place in layout.slices().items():
-        if is_weight(name):
+        if is_weight(layout.shapes[name]):
             for start in range(place.start, place.stop, BLOCK):
                 yield slice(start, min(start + BLOCK, place.stop))
 
@@ -39,8 +39,8 @@ def max_norm_plan(limit: float, layout: Layout, parameters: Array) -> Plan:
 
     Srivastava, Hinton, Krizhevsky, Sutskever & Salakhutdinov 2014, Dropout, §5.1.
     """
-    for name, W in layout.views(parameters).items():
-        if is_weight(name):
+    for W in layout.views(parameters).values():
+        if is_weight(W.shape):
             columns = W.reshape(-1, W.shape[-1])
             squares, factors = np.empty_like(columns), np.empty(columns.shape[1], W.dtype)
             yield call(np.multiply, columns, columns, squares)

@@ -32,6 +32,11 @@ def copy(source: Array, to: Array) -> Plan:
         yield partial(np.copyto, to, source)
 
 
+def matrix(array: Array) -> Array:
+    """The same numbers with one row for each along the last axis."""
+    return array.reshape(-1, array.shape[-1])
+
+
 def dot(a: Array, b: Array, out: Array) -> Call:
     """out = a·b."""
     return partial(a.dot, b, out)

@@ -4,16 +4,17 @@ Every class refuses unknown fields. `resolve` fills in each default that depends
 spec says everything and, sent again, describes the same training.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from engine.base_rate import LINKS
 from engine.clipping import ClipSpec
 from engine.errors import SpecError
 from engine.initializers import InitializerSpec, resolve_init
-from engine.layers import ACTIVATIONS, DenseSpec, LayerSpec
+from engine.layers import ACTIVATIONS, DenseSpec, LayerSpec, item_count
 from engine.layers.activations import AnyActivationSpec, IdentitySpec, ReluSpec, SigmoidSpec, SoftmaxSpec
 from engine.losses import (
     LOSSES,
@@ -62,10 +63,17 @@ def _head(value: Any) -> Any:
     return {"activation": value} if isinstance(value, str) and value != "auto" else value
 
 
+def within_limit(layers: Sequence[LayerSpec]) -> Sequence[LayerSpec]:
+    """The layers, if those inside others included they are not too many; ValueError else."""
+    if item_count(layers) > MAXIMUM_LAYERS:
+        raise ValueError(f"expected at most {MAXIMUM_LAYERS} layers, those inside others included")
+    return layers
+
+
 class NetworkSpec(Spec):
     """The hidden layers in order, and the head. No hidden layer at all is logistic or linear regression."""
 
-    layers: tuple[LayerSpec, ...] = Field(max_length=MAXIMUM_LAYERS)
+    layers: Annotated[tuple[LayerSpec, ...], AfterValidator(within_limit)] = Field(max_length=MAXIMUM_LAYERS)
     output: Annotated[
         Literal["auto"] | OutputSpec, BeforeValidator(_head, json_schema_input_type=str | dict[str, Any])
     ] = "auto"
@@ -205,7 +213,7 @@ def resolve(spec: RunSpec, facts: TargetFacts, *, features: tuple[str, ...], has
     """
     output, loss = _resolve_head(spec, facts)
     _check_bias(output, facts)
-    layers = tuple(_resolve_layer(layer) for layer in spec.network.layers)
+    layers = tuple(layer.resolved() for layer in spec.network.layers)
     training = spec.training.model_copy(
         update={"loss": loss, "early_stopping": _resolve_stopping(spec.training, facts, has_validation)}
     )
@@ -217,12 +225,6 @@ def resolve(spec: RunSpec, facts: TargetFacts, *, features: tuple[str, ...], has
             "training": training,
         }
     )
-
-
-def _resolve_layer(layer: LayerSpec) -> LayerSpec:
-    if isinstance(layer, DenseSpec):
-        return layer.model_copy(update={"init": _resolve_init(layer.init, layer.activation)})
-    return layer
 
 
 def _resolve_init(init: Choice, activation: Choice) -> Choice:

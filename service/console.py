@@ -90,8 +90,9 @@ def _network(item: RunBody) -> str:
 
 
 def _layer(options: dict[str, Any]) -> str:
-    """A layer in a word or two: "64 relu", "dropout"."""
-    return f"{options['units']} {options['activation']['type']}" if "units" in options else str(options["type"])
+    """A layer in a word or two: "64 relu", "32 gru", "dropout"."""
+    kind = str(options["activation"]["type"] if "activation" in options else options["type"])
+    return f"{options['units']} {kind}" if "units" in options else kind
 
 
 def _best(item: RunBody) -> str:

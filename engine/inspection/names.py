@@ -19,12 +19,12 @@ QUANTITIES = ("loss", "Z", "A", "dZ", "dA", "W", "b", "dW", "db")
 
 
 def tensor_names(network: Network) -> tuple[str, ...]:
-    """Every name the network has: boundaries forward, boundaries backward, parameters, their gradients."""
+    """Every name: boundaries forward, boundaries backward, parameters, running statistics, gradients."""
     boundaries = network.boundary_names
     return (
         *boundaries,
         *(derivative_of(name) for name in boundaries),
-        *network.shapes,
+        *network.layout.shapes,
         *(derivative_of(name) for name in network.shapes),
     )
 
@@ -56,6 +56,6 @@ def quantity_names(network: Network, quantities: Sequence[str]) -> tuple[str, ..
 def shape_of(network: Network, name: str, m: int) -> Shape:
     """The shape of a named tensor for m examples, in rows."""
     plain = name[1:] if name.startswith("d") else name.replace(".dy", ".y")
-    if plain in network.shapes:
-        return network.shapes[plain]
-    return (m, network.widths[network.boundary_names.index(plain)])
+    if plain in network.layout.shapes:
+        return network.layout.shapes[plain]
+    return (m, *network.boundary_shapes[network.boundary_names.index(plain)])

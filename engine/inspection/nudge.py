@@ -125,7 +125,7 @@ class _Witness:
         self.workspace = Workspace(network, self.parameters, rows=len(X), gradients=False, shared=False)
         self.batch: Batch = self.workspace.cut(len(X))
         self.batch.X[...], self.batch.Y[...] = X, Y
-        self.arrays = {"A.0": self.batch.X, **network.views(self.parameters)}
+        self.arrays = {"A.0": self.workspace.outputs[0], **network.views(self.parameters)}
         self.input_scale = len(X) if convention == "per_example" else 1
         self.loss, self.pattern = self._forward()
         self.magnitude = abs(self.loss) + float(np.abs(self.batch.head.Z).max())
@@ -194,7 +194,7 @@ Place = tuple[str, str, tuple[int, ...]]
 def _places(
     network: Network, m: int, targets: Sequence[str] | None, *, samples: int, seed: int, orientation: Orientation
 ) -> list[Place]:
-    shapes = {**network.shapes, "A.0": (m, network.n_in)}
+    shapes = {**network.shapes, "A.0": (m, *network.input_shape)}
     if targets is None:
         return [
             (_address(name, index, orientation), name, index)

@@ -49,10 +49,11 @@ def inspect(
     of the mean loss, so they carry 1/m. dW and db are the mean loss's in both. With `columns` every matrix is
     transposed into the textbook's form. dA[L] takes the components of A as independent. With weights w (m,) an
     example's own loss is taken w·m/Σw times, so that the mean loss is Σwl/Σw. Raises SpecError for unknown quantities
-    and for a shortcut where there is none, DataError for targets the loss is not defined for and
-    for weights that can't be averaged with.
+    and for a shortcut where there is none, DataError for inputs the first layer and targets the loss are not defined
+    for, and for weights that can't be averaged with.
     """
     names = quantity_names(network, quantities)
+    network.layers[0].check(X)
     network.loss.check(Y)
     check_weights("weights", weights, len(X))
     if head == "shortcut" and not network.has_canonical_head:

@@ -6,15 +6,33 @@ from typing import TYPE_CHECKING
 from engine.errors import SpecError
 from engine.layers.activation import ActivationLayer, ActivationLayerSpec
 from engine.layers.activations import ACTIVATIONS, Activation, ActivationSpec
+from engine.layers.alpha_dropout import AlphaDropout, AlphaDropoutSpec
 from engine.layers.base import Layer, Slot
+from engine.layers.batch_norm import BatchNorm, BatchNormSpec
 from engine.layers.dense import Dense, DenseSpec
 from engine.layers.dropout import Dropout, DropoutSpec
+from engine.layers.embedding import Embedding, EmbeddingSpec
+from engine.layers.gaussian_noise import GaussianNoise, GaussianNoiseSpec
+from engine.layers.gru import Gru, GruSpec
+from engine.layers.layer_norm import LayerNorm, LayerNormSpec
+from engine.layers.lstm import Lstm, LstmSpec
+from engine.layers.residual import Residual, ResidualSpec
+from engine.layers.rms_norm import RmsNorm, RmsNormSpec
 from engine.options import Choice, choice
 from engine.parameters import Shape
 
 LAYERS: dict[str, type[Layer]] = {
     "dense": Dense,
     "dropout": Dropout,
+    "alpha_dropout": AlphaDropout,
+    "gaussian_noise": GaussianNoise,
+    "batch_norm": BatchNorm,
+    "layer_norm": LayerNorm,
+    "rms_norm": RmsNorm,
+    "embedding": Embedding,
+    "gru": Gru,
+    "lstm": Lstm,
+    "residual": Residual,
     "activation": ActivationLayer,
 }
 
@@ -22,6 +40,12 @@ if TYPE_CHECKING:
     LayerSpec = Choice
 else:
     LayerSpec = choice(LAYERS)
+    ResidualSpec.model_rebuild(_types_namespace={"LayerSpec": LayerSpec})  # its layers may be any of the table
+
+
+def item_count(specs: Sequence[LayerSpec]) -> int:
+    """How many layers a spec's list has, those inside others included."""
+    return sum(1 + item_count(spec.layers) if isinstance(spec, ResidualSpec) else 1 for spec in specs)
 
 
 def stack(specs: Sequence[LayerSpec], input_shape: Shape, *, place: str = "network.layers") -> list[Layer]:
@@ -48,10 +72,20 @@ __all__ = [
     "Activation",
     "ActivationLayerSpec",
     "ActivationSpec",
+    "AlphaDropoutSpec",
+    "BatchNormSpec",
     "DenseSpec",
     "DropoutSpec",
+    "EmbeddingSpec",
+    "GaussianNoiseSpec",
+    "GruSpec",
     "Layer",
+    "LayerNormSpec",
     "LayerSpec",
+    "LstmSpec",
+    "ResidualSpec",
+    "RmsNormSpec",
     "Slot",
+    "item_count",
     "stack",
 ]

@@ -88,6 +88,9 @@ class Layer:
     def initialize(self, values: dict[str, Array], generator: np.random.Generator) -> None:
         """Write what parameters and statistics start from into the views."""
 
+    def check(self, X: Array) -> None:
+        """Raise DataError for inputs it is not defined for."""
+
     def scratch(self) -> Shapes:
         """The shapes per row of the arrays one pass needs beside the slot's."""
         return {}

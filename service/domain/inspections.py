@@ -147,7 +147,7 @@ def _finite(value: float | None) -> float | None:
 
 def _check_size(subject: Subject, limits: Limits) -> None:
     m = len(subject.X)
-    needed = 2 * m * sum(subject.network.widths) + 3 * subject.network.parameter_count
+    needed = m * (2 * sum(subject.network.widths) + subject.network.scratch_width) + 3 * subject.network.parameter_count
     for name, limit, got, what in (
         ("inspect_rows", limits.inspect_rows, m, "rows"),
         ("inspect_workspace_numbers", limits.inspect_workspace_numbers, needed, "numbers at work"),
@@ -184,7 +184,7 @@ def stateless(
         found = Y.shape[:: -1 if transpose else 1]
         raise DataError("Y", f"expected shape {list(expected)}, got {list(found)}", code="wrong_shape")
     if transpose:
-        parameters = {name: _turned(values) if name.startswith("W.") else values for name, values in parameters.items()}
+        parameters = {name: _turned(values) for name, values in parameters.items()}
     return Subject(network, network.flatten(parameters, dtype="float64"), X, Y, STATELESS_UNITS)
 
 
@@ -233,15 +233,21 @@ def of_run(moment: Moment, data: Path, dataset_id: str, batch: Mapping[str, Any]
     numbers = _row_numbers(moment, table, batch)
     X = preprocessing.encode_features(table, numbers, dtype=parameters.dtype)
     Y = preprocessing.encode_targets(table, numbers, dtype=parameters.dtype, n_out=network.n_out)
-    warnings = ("dropout is off here, though it was on in that step",) if _draws(moment) and batch.get("step") else ()
+    warnings = _step_warnings(network) if batch.get("step") else ()
     return Subject(network, parameters, X, Y, units, {**about, "row_numbers": numbers.tolist()}, warnings)
 
 
 BATCHES = ("rows", "dataset_rows", "step")
 
 
-def _draws(moment: Moment) -> bool:
-    return any(layer.type == "dropout" for layer in moment.spec.network.layers)
+def _step_warnings(network: Network) -> tuple[str, ...]:
+    """What is not here as it was in a step of the training."""
+    warnings = []
+    if network.is_random:
+        warnings.append("dropout and noise are off here, though they were on in that step")
+    if network.layout.size > network.parameter_count:
+        warnings.append("batch_norm uses its running statistics here, though that step used the batch's own")
+    return tuple(warnings)
 
 
 def _row_numbers(moment: Moment, table: Table, batch: Mapping[str, Any]) -> Array:

@@ -1,11 +1,12 @@
 """From a run's spec and a dataset's table to a training: the same steps when it is checked, accepted and trained."""
 
 from dataclasses import dataclass
-from math import ceil, prod
+from math import ceil
 
 import numpy as np
 
 from engine.data import Preprocessing, Split, Table
+from engine.layers import item_count
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS
 from engine.parameters import Array
@@ -114,7 +115,7 @@ def _check_sizes(spec: RunSpec, limits: Limits) -> None:
     faults = [
         Fault(pointer, "limit", f"expected at most {limit}, got {got}")
         for pointer, limit, got in (
-            ("/network/layers", limits.layers, len(spec.network.layers)),
+            ("/network/layers", limits.layers, item_count(spec.network.layers)),
             ("/training/epochs", limits.epochs, spec.training.epochs),
         )
         if got > limit
@@ -124,18 +125,17 @@ def _check_sizes(spec: RunSpec, limits: Limits) -> None:
 
 
 def _memory_bytes(resolved: RunSpec, network: Network, rows: dict[str, int], batch: int) -> int:
-    """Five vectors of parameters and the moments, the encoded rows twice, a batch's boundaries both ways, a process."""
+    """Five vectors of parameters and the moments, the encoded rows twice, a batch's arrays both ways, a process."""
     optimizer = OPTIMIZERS[resolved.training.optimizer.type](resolved.training.optimizer)
     vectors = 5 + sum(moment.size for moment in optimizer.start(np.zeros(1)).values())
     size = np.dtype(resolved.training.dtype).itemsize
     encoded = sum(rows.values()) * (network.n_in + network.n_out) * size
-    boundaries = batch * sum(network.widths) * size
+    boundaries = batch * (sum(network.widths) + network.scratch_width) * size
     return vectors * network.parameter_count * size + 2 * encoded + 4 * boundaries + PROCESS_BYTES
 
 
 def _seconds(resolved: RunSpec, network: Network, rows: dict[str, int], steps: int) -> float:
     """All epochs: six floating-point operations a weight and row to train, two to evaluate, and a little per step."""
-    weights = sum(prod(shape) for shape in network.shapes.values() if len(shape) > 1)
     evaluated = rows["train"] + rows["validation"]
-    operations = weights * (6 * rows["train"] + 2 * evaluated)
+    operations = network.products * (6 * rows["train"] + 2 * evaluated)
     return resolved.training.epochs * (operations / FLOPS_PER_SECOND + steps * SECONDS_PER_STEP)

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from engine.layers import LayerSpec
 from engine.losses import LossSpec
-from engine.spec import Dtype
+from engine.spec import MAXIMUM_LAYERS, Dtype, within_limit
 from service.schemas.base import Body, Request
 
 Matrix = Annotated[list[list[float]], Field(min_length=1)]
@@ -65,7 +65,7 @@ class Targets(Request):
 class StatelessNetwork(Request):
     """All layers in order; the last one is the head."""
 
-    layers: Annotated[list[LayerSpec], Field(min_length=1, max_length=256)]
+    layers: Annotated[list[LayerSpec], Field(min_length=1, max_length=MAXIMUM_LAYERS), AfterValidator(within_limit)]
 
 
 class Stateless(Request):

@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.layers import ACTIVATIONS, ActivationLayerSpec, DropoutSpec, LayerSpec
+from engine.layers import (
+    ACTIVATIONS,
+    ActivationLayerSpec,
+    AlphaDropoutSpec,
+    BatchNormSpec,
+    DropoutSpec,
+    GaussianNoiseSpec,
+    LayerNormSpec,
+    LayerSpec,
+    ResidualSpec,
+    RmsNormSpec,
+)
 from engine.losses import LOSSES, Loss
 from engine.network import Network
 from engine.parameters import Array
@@ -24,6 +35,11 @@ STACKS: dict[str, list[LayerSpec]] = {
     "an activation first": [ActivationLayerSpec(activation="tanh"), dense(5, "leaky_relu")],  # type: ignore[arg-type]
     "dropout, which is off": [dense(5), DropoutSpec(rate=0.5), dense(4, "sigmoid")],
     "dropout first": [DropoutSpec(rate=0.5), dense(4)],
+    "noise, which is off": [dense(5), GaussianNoiseSpec(std=0.5), AlphaDropoutSpec(rate=0.5)],
+    "batch norm, with running statistics": [dense(5), BatchNormSpec()],
+    "layer norm and rms norm": [dense(5), LayerNormSpec(), dense(4), RmsNormSpec()],
+    "a residual block": [dense(5), ResidualSpec(layers=(dense(6, "sigmoid"), dense(5)))],
+    "a residual block with a projection": [ResidualSpec(layers=(dense(6, "sigmoid"), dense(5)))],
 }
 
 
@@ -57,11 +73,12 @@ def nudged(net: Network, flat: Array, X: Array, Y: Array, numbers: Array) -> Arr
 
 def assert_gradients_are_nudges(net: Network, *, m: int = 6) -> None:
     flat, X = net.initial_parameters(seed=4, dtype="float64"), rows(m, net.n_in, seed=m)
-    flat += np.random.default_rng(1).normal(scale=0.3, size=flat.size)
+    learned = flat[: net.parameter_count]
+    learned += np.random.default_rng(1).normal(scale=0.3, size=learned.size)
     Y = targets(net.loss.spec.model_fields["type"].default, m, net.n_out)
     workspace = passed(net, flat, X, Y, input_gradient=True)
 
-    by_parameters, by_inputs = nudged(net, flat, X, Y, flat), nudged(net, flat, X, Y, X)
+    by_parameters, by_inputs = nudged(net, flat, X, Y, learned), nudged(net, flat, X, Y, X)
 
     size = np.abs(by_parameters).max()
     np.testing.assert_allclose(workspace.gradient, by_parameters, rtol=1e-7, atol=1e-9 * size)
