@@ -29,6 +29,14 @@ INVALID = {
         "/training/early_stopping/monitor",
         "impossible_monitor",
     ),
+    "dropout under an optimizer that compares losses": (
+        {
+            "network": {"layers": [{"type": "dense", "units": 3}, {"type": "dropout", "rate": 0.5}]},
+            "training": {"optimizer": "lbfgs"},
+        },
+        "/network/layers/1",
+        "impossible_optimizer",
+    ),
     "a split without rows to train on": ({"split": {"validation": 0.6, "test": 0.6}}, "/split", None),
     "a seed that is no integer": ({"seed": "seven"}, "/seed", None),
     "text for numbers": ({"target": "label", "task": "regression"}, "/task", "text_target"),
@@ -374,6 +382,22 @@ def test_a_fork_trains_longer_and_otherwise(api: Api) -> None:
     found = api.run(fork["id"])
     assert (found["name"], found["epoch"], found["status"]) == ("longer", 5, "succeeded")
     assert found["resolved"]["training"]["batch_size"] == 8
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adagrad", "adamw"])
+def test_a_fork_may_go_on_with_another_optimizer_and_back(api: Api, optimizer: str) -> None:
+    run = api.train(network={"layers": []})
+
+    for kind, epochs in ((optimizer, 5), ("adam", 7)):
+        fork = api.post(f"/v1/runs/{run['id']}/fork", {"training": {"epochs": epochs, "optimizer": kind}}).json()
+        api.work()
+        run = api.run(fork["id"])
+
+        assert (run["status"], run["epoch"], run["resolved"]["training"]["optimizer"]["type"]) == (
+            "succeeded",
+            epochs,
+            kind,
+        )
 
 
 def test_a_fork_outlives_its_parent(api: Api) -> None:
