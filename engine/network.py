@@ -14,7 +14,7 @@ from engine.layers import ACTIVATIONS, Activation, DenseSpec, Layer, LayerSpec, 
 from engine.losses import LOSSES, Loss, LossSpec
 from engine.parameters import Array, Layout, Shape, Shapes
 from engine.randomness import generator
-from engine.spec import OutputSpec, RunSpec
+from engine.spec import InputSpec, OutputSpec, RunSpec
 from engine.workspace import Workspace
 
 EVALUATION_ROWS = 1024
@@ -61,12 +61,16 @@ class Network:
 
     @classmethod
     def of(cls, spec: RunSpec, *, n_in: int) -> "Network":
-        """The network of a resolved run spec: its hidden layers, then the head the target decided."""
+        """The network of a resolved run spec: its hidden layers, then the head the target decided.
+
+        Raises SpecError for an input shape that does not hold the n_in encoded features, beside what `build` raises.
+        """
         output, loss = spec.network.output, spec.training.loss
         if not isinstance(output, OutputSpec) or output.units is None:
             raise TypeError("expected a resolved spec")
         head = DenseSpec(units=output.units, activation=output.activation, init=output.init)
-        return cls.build([*spec.network.layers, head], input_shape=(n_in,), loss=loss)
+        shape = input_shape(spec.network.input, n_in)
+        return cls.build([*spec.network.layers, head], input_shape=shape, loss=loss)
 
     @cached_property
     def numbers(self) -> tuple[int | None, ...]:
@@ -147,6 +151,23 @@ class Network:
             else:
                 names.append(f"A.{number}")
         return tuple(names)
+
+    @property
+    def scratch_width(self) -> int:
+        """How many numbers one row needs beside the boundaries."""
+        return sum(prod(shape) for layer in self.layers for shape in layer.scratch().values())
+
+    @property
+    def fixed_scratch_size(self) -> int:
+        """How many numbers a workspace needs beside those that belong to a row."""
+        return sum(prod(shape) for layer in self.layers for shape in layer.fixed_scratch().values())
+
+    @property
+    def products(self) -> int:
+        """How many products with what is learned one row takes: a layer works along the last axis of its input."""
+        return sum(
+            prod(shape) * prod(layer.input_shape[:-1]) for layer in self.layers for shape in layer.parameters().values()
+        )
 
     @property
     def n_out(self) -> int:
@@ -236,3 +257,17 @@ class Evaluator:
 
 def _parts(m: int) -> list[slice]:
     return [slice(start, min(start + EVALUATION_ROWS, m)) for start in range(0, m, EVALUATION_ROWS)]
+
+
+def input_shape(spec: InputSpec | None, n_in: int) -> Shape:
+    """The shape of one row of n_in numbers. Raises SpecError where the spec's holds more or fewer."""
+    if spec is None:
+        return (n_in,)
+    if prod(spec.shape) != n_in:
+        raise SpecError(
+            "network.input.shape",
+            f"expected a shape that holds the {n_in} numbers of a row, got {list(spec.shape)}, which holds "
+            f"{prod(spec.shape)}",
+            code="wrong_shape",
+        )
+    return spec.shape

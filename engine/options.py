@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import reduce
 from operator import or_
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -20,6 +20,10 @@ class Choice(Spec):
     """One entry of a table with its options; `type` is its name there."""
 
     type: str
+
+    def resolved(self) -> Self:
+        """The same with each `auto` of its own, and of what it holds, filled in."""
+        return self
 
 
 class AutoSpec(Choice):

@@ -55,9 +55,24 @@ def _head(value: Any) -> Any:
     return {"activation": value} if isinstance(value, str) and value != "auto" else value
 
 
+class InputSpec(Spec):
+    """The features as the tensor that the first layer sees: numbers all, in order, the last axis running fastest."""
+
+    shape: tuple[Annotated[int, Field(ge=1, le=1_000_000, strict=True)], ...] = Field(
+        min_length=1,
+        max_length=4,
+        description="Of one row, channels last: [height, width, channels] or [time, channels].",
+    )
+    scaling: Literal["standard", "none"] = Field(
+        "standard",
+        description="Whether each feature gets mean 0 and standard deviation 1, or stays as it is, as ids do.",
+    )
+
+
 class NetworkSpec(Spec):
     """The hidden layers in order, and the head. No hidden layer at all is logistic or linear regression."""
 
+    input: InputSpec | None = Field(None, description="Null: one vector of the encoded features.")
     layers: tuple[LayerSpec, ...] = Field(max_length=MAXIMUM_LAYERS)
     output: Annotated[
         Literal["auto"] | OutputSpec, BeforeValidator(_head, json_schema_input_type=str | dict[str, Any])
@@ -170,7 +185,7 @@ def resolve(spec: RunSpec, facts: TargetFacts, *, features: tuple[str, ...], has
     Raises SpecError for a head or a monitor that can't work, with advice.
     """
     output, loss = _resolve_head(spec, facts)
-    layers = tuple(_resolve_layer(layer) for layer in spec.network.layers)
+    layers = tuple(layer.resolved() for layer in spec.network.layers)
     training = spec.training.model_copy(
         update={"loss": loss, "early_stopping": _resolve_stopping(spec.training, facts, has_validation)}
     )
@@ -178,16 +193,10 @@ def resolve(spec: RunSpec, facts: TargetFacts, *, features: tuple[str, ...], has
         update={
             "features": features,
             "task": facts.task,
-            "network": NetworkSpec(layers=layers, output=output),
+            "network": spec.network.model_copy(update={"layers": layers, "output": output}),
             "training": training,
         }
     )
-
-
-def _resolve_layer(layer: LayerSpec) -> LayerSpec:
-    if isinstance(layer, DenseSpec):
-        return layer.model_copy(update={"init": _resolve_init(layer.init, layer.activation)})
-    return layer
 
 
 def _resolve_init(init: Choice, activation: Choice) -> Choice:

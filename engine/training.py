@@ -361,7 +361,7 @@ class _Trainer:
         for name, values in self.network.views(self.state.parameters).items():
             size = sqrt(float(np.mean(np.square(values, dtype=np.float64))))
             if not size < EXPLOSION:
-                raise self._diverged(_layer_of(name), f"{name} has a root mean square of {size:.3g}", step=step)
+                raise self._diverged(name, f"{name} has a root mean square of {size:.3g}", step=step)
         if loss is None:
             raise self._exploded(float("nan"), step=step)
 
@@ -373,10 +373,10 @@ class _Trainer:
             boundaries = [batch.X, *(slot.y for slot in batch.slots)]
             for name, array in zip(self.network.boundary_names, boundaries, strict=True):
                 if not np.isfinite(array).all():
-                    return self._diverged(_layer_of(name), f"{name} holds infinite or undefined numbers", step=step)
+                    return self._diverged(name, f"{name} holds infinite or undefined numbers", step=step)
             for name, array in reversed(self.network.views(workspace.gradient).items()):
                 if not np.isfinite(array).all():
-                    return self._diverged(_layer_of(name), f"d{name} holds infinite or undefined numbers", step=step)
+                    return self._diverged(name, f"d{name} holds infinite or undefined numbers", step=step)
         return self._exploded(loss, step=step)
 
     def _exploded(self, loss: float, *, step: int) -> Diverged:
@@ -386,9 +386,10 @@ class _Trainer:
         }
         name = max(sizes, key=sizes.__getitem__)
         found = f"the batch's loss is {loss:.3g}, with values up to {sizes[name]:.3g} in {name}"
-        return self._diverged(_layer_of(name), found, step=step)
+        return self._diverged(name, found, step=step)
 
-    def _diverged(self, layer: str, found: str, *, step: int) -> Diverged:
+    def _diverged(self, name: str, found: str, *, step: int) -> Diverged:
+        layer = _layer_of(self.network, name)
         return Diverged(epoch=self.state.epoch + 1, step=step + 1, layer=layer, found=found)
 
 
@@ -429,16 +430,19 @@ def _shares(rows: int, batch_size: int, shards: int) -> list[_Share]:
 
 def _steps_at_once(network: Network, batch_size: int) -> int:
     """A power of two of steps that take about a millisecond together."""
-    operations = 6 * batch_size * max(network.parameter_count, 1)
+    operations = 6 * batch_size * max(network.products, 1)
     steps = 1
     while steps < CHUNK_STEPS and 2 * steps * operations <= CHUNK_OPERATIONS:
         steps *= 2
     return steps
 
 
-def _layer_of(name: str) -> str:
+def _layer_of(network: Network, name: str) -> str:
     """The layer a tensor name belongs to: "dense 2" of W.2 or Z.2, "layers.3" of layers.3.y, "input" of A.0."""
     if name == "A.0":
         return "input"
-    first, second, *_ = name.split(".")
-    return f"layers.{second}" if first == "layers" else f"dense {second}"
+    if name.endswith(".y"):
+        return name.removesuffix(".y")
+    number = int(name.rpartition(".")[2])
+    layer = network.layers[network.numbers.index(number)]
+    return f"{layer.spec.model_fields['type'].default} {number}"

@@ -58,4 +58,4 @@ def shape_of(network: Network, name: str, m: int) -> Shape:
     plain = name[1:] if name.startswith("d") else name.replace(".dy", ".y")
     if plain in network.shapes:
         return network.shapes[plain]
-    return (m, network.widths[network.boundary_names.index(plain)])
+    return (m, *network.boundary_shapes[network.boundary_names.index(plain)])

@@ -28,7 +28,7 @@ Verdict = Literal["ok", "kink", "below_noise", "mismatch"]
 STEP = 6e-5
 """h is this times max(1, |w|): near the cube root of ε, where both errors of a central difference are smallest."""
 MAXIMUM_FLIPPED = 10
-_ADDRESS = re.compile(r"([Wb]\.[1-9]\d{0,5}|A\.0)\[(\d{1,9})(?:,\s*(\d{1,9}))?\]")
+_ADDRESS = re.compile(r"([A-Za-z_]+\.\d{1,6})\[(\d{1,9}(?:,\s*\d{1,9}){0,7})\]")
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class _Witness:
         self.workspace = Workspace(network, self.parameters, rows=len(X), gradients=False, shared=False)
         self.batch: Batch = self.workspace.cut(len(X))
         self.batch.X[...], self.batch.Y[...] = X, Y
-        self.arrays = {"A.0": self.batch.X, **network.views(self.parameters)}
+        self.arrays = {"A.0": self.workspace.outputs[0], **network.views(self.parameters)}
         self.input_scale = len(X) if convention == "per_example" else 1
         self.loss, self.pattern = self._forward()
         self.magnitude = abs(self.loss) + float(np.abs(self.batch.head.Z).max())
@@ -193,7 +193,7 @@ Place = tuple[str, str, tuple[int, ...]]
 def _places(
     network: Network, m: int, targets: Sequence[str] | None, *, samples: int, seed: int, orientation: Orientation
 ) -> list[Place]:
-    shapes = {**network.shapes, "A.0": (m, network.n_in)}
+    shapes = {**network.shapes, "A.0": (m, *network.input_shape)}
     if targets is None:
         return [
             (_address(name, index, orientation), name, index)
@@ -218,7 +218,7 @@ def _parsed(address: str, place: int, shapes: dict[str, tuple[int, ...]], orient
             code="unknown_target",
             allowed=tuple(shapes),
         )
-    name, index = match[1], tuple(int(part) for part in match.groups()[1:] if part is not None)
+    name, index = match[1], tuple(int(part) for part in match[2].split(","))
     shape = shapes[name][::-1] if orientation == "columns" else shapes[name]
     if len(index) != len(shape) or any(part >= size for part, size in zip(index, shape, strict=True)):
         raise SpecError(f"targets[{place}]", f"expected an index into {name} of shape {list(shape)}, got {list(index)}")

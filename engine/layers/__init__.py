@@ -7,13 +7,34 @@ from engine.errors import SpecError
 from engine.layers.activation import ActivationLayer, ActivationLayerSpec
 from engine.layers.activations import ACTIVATIONS, Activation, ActivationSpec
 from engine.layers.base import Layer, Slot
+from engine.layers.convolutions import Conv1d, Conv1dSpec, Conv2d, Conv2dSpec
 from engine.layers.dense import Dense, DenseSpec
 from engine.layers.dropout import Dropout, DropoutSpec
+from engine.layers.flatten import Flatten, FlattenSpec
+from engine.layers.pools import (
+    AveragePool,
+    AveragePoolSpec,
+    GlobalAveragePool,
+    GlobalAveragePoolSpec,
+    GlobalMaxPool,
+    GlobalMaxPoolSpec,
+    MaxPool,
+    MaxPoolSpec,
+)
+from engine.layers.reshape import Reshape, ReshapeSpec
 from engine.options import Choice, choice
 from engine.parameters import Shape
 
 LAYERS: dict[str, type[Layer]] = {
     "dense": Dense,
+    "conv1d": Conv1d,
+    "conv2d": Conv2d,
+    "max_pool": MaxPool,
+    "average_pool": AveragePool,
+    "global_max_pool": GlobalMaxPool,
+    "global_average_pool": GlobalAveragePool,
+    "flatten": Flatten,
+    "reshape": Reshape,
     "dropout": Dropout,
     "activation": ActivationLayer,
 }
@@ -48,10 +69,18 @@ __all__ = [
     "Activation",
     "ActivationLayerSpec",
     "ActivationSpec",
+    "AveragePoolSpec",
+    "Conv1dSpec",
+    "Conv2dSpec",
     "DenseSpec",
     "DropoutSpec",
+    "FlattenSpec",
+    "GlobalAveragePoolSpec",
+    "GlobalMaxPoolSpec",
     "Layer",
     "LayerSpec",
+    "MaxPoolSpec",
+    "ReshapeSpec",
     "Slot",
     "stack",
 ]

@@ -1,7 +1,7 @@
 """The dense layer: every output is a weighted sum of every input."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -23,6 +23,9 @@ class DenseSpec(Choice):
     activation: ActivationSpec = IdentitySpec()
     use_bias: bool = Field(True, description="Whether there is a b.")
     init: InitializerSpec = Field(AutoSpec(), description="How W starts; `auto` is what the activation prefers.")
+
+    def resolved(self) -> Self:
+        return self.model_copy(update={"init": resolve_init(self.init, ACTIVATIONS[self.activation.type].initializer)})
 
 
 class Dense(Layer):

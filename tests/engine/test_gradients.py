@@ -59,8 +59,8 @@ def nudged(net: Network, flat: Array, X: Array, Y: Array, numbers: Array) -> Arr
     return found.reshape(numbers.shape)
 
 
-def assert_gradients_are_nudges(net: Network, *, m: int = 6) -> None:
-    flat, X = net.initial_parameters(seed=4, dtype="float64"), rows(m, net.n_in, seed=m)
+def assert_gradients_are_nudges(net: Network, *, m: int = 6, X: Array | None = None) -> None:
+    flat, X = net.initial_parameters(seed=4, dtype="float64"), rows(m, net.n_in, seed=m) if X is None else X
     flat += np.random.default_rng(1).normal(scale=0.3, size=flat.size)
     Y = targets(HEADS[net.loss.canonical], m, net.n_out)
     workspace = passed(net, flat, X, Y, input_gradient=True)
@@ -69,7 +69,7 @@ def assert_gradients_are_nudges(net: Network, *, m: int = 6) -> None:
 
     size = np.abs(by_parameters).max()
     np.testing.assert_allclose(workspace.gradient, by_parameters, rtol=1e-7, atol=1e-9 * size)
-    np.testing.assert_allclose(workspace.cut(m).slots[0].dx, by_inputs, rtol=1e-7, atol=1e-9 * size)
+    np.testing.assert_allclose(workspace.derivatives[0].reshape(X.shape), by_inputs, rtol=1e-7, atol=1e-9 * size)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
