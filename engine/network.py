@@ -18,7 +18,9 @@ from engine.spec import InputSpec, OutputSpec, RunSpec
 from engine.workspace import Workspace
 
 EVALUATION_ROWS = 1024
-"""Rows that go forward at once outside training. Fixed, because the way a batch is cut can change the last bit."""
+"""At most so many rows go forward at once outside training."""
+EVALUATION_NUMBERS = 2**24
+"""About how many numbers they may fill."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,14 @@ class Network:
         return sum(prod(shape) for layer in self.layers for shape in layer.fixed_scratch().values())
 
     @property
+    def evaluation_rows(self) -> int:
+        """How many rows go forward at once outside training.
+
+        Fixed for a network, because the way a batch is cut can change the last bit.
+        """
+        return max(1, min(EVALUATION_ROWS, EVALUATION_NUMBERS // (sum(self.widths) + self.scratch_width)))
+
+    @property
     def products(self) -> int:
         """How many products with what is learned one row takes: a layer works along the last axis of its input."""
         return sum(
@@ -228,13 +238,13 @@ class Evaluator:
     """A network with the arrays to look forward through it again and again, with what `parameters` then hold."""
 
     def __init__(self, network: Network, parameters: Array, *, rows: int) -> None:
-        self.workspace = Workspace(network, parameters, rows=min(rows, EVALUATION_ROWS), gradients=False)
+        self.workspace = Workspace(network, parameters, rows=min(rows, network.evaluation_rows), gradients=False)
 
     def predict(self, X: Array) -> Array:
         """A[L] (m, n_out) of the rows X (m, n_in), with dropout off."""
         A = self._outputs(X)
         with np.errstate(all="ignore"):
-            for part in _parts(len(X)):
+            for part in self._parts(len(X)):
                 batch = self.workspace.cut(part.stop - part.start)
                 batch.X[...] = X[part]
                 A[part] = batch.forward()
@@ -244,7 +254,7 @@ class Evaluator:
         """The mean loss and the outputs over rows X (m, n_in) with targets Y (m, n_out), m ≥ 1, with dropout off."""
         A, total = self._outputs(X), 0.0
         with np.errstate(all="ignore"):
-            for part in _parts(len(X)):
+            for part in self._parts(len(X)):
                 batch = self.workspace.cut(part.stop - part.start)
                 batch.X[...], batch.Y[...] = X[part], Y[part]
                 A[part] = batch.forward()
@@ -254,9 +264,9 @@ class Evaluator:
     def _outputs(self, X: Array) -> Array:
         return np.empty((len(X), self.workspace.network.n_out), self.workspace.parameters.dtype)
 
-
-def _parts(m: int) -> list[slice]:
-    return [slice(start, min(start + EVALUATION_ROWS, m)) for start in range(0, m, EVALUATION_ROWS)]
+    def _parts(self, m: int) -> list[slice]:
+        rows = self.workspace.network.evaluation_rows
+        return [slice(start, min(start + rows, m)) for start in range(0, m, rows)]
 
 
 def input_shape(spec: InputSpec | None, n_in: int) -> Shape:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from engine.errors import DataError
-from engine.inspection.names import Orientation, derivative_of, quantity_names
+from engine.inspection.names import Orientation, check_orientation, derivative_of, quantity_names
 from engine.network import Network
 from engine.parameters import Array
 from engine.workspace import Batch, Workspace
@@ -45,10 +45,12 @@ def inspect(
 
     `per_example` dZ and dA are the derivatives of each example's own loss, as in the textbook; `mean` ones are those
     of the mean loss, so they carry 1/m. dW and db are the mean loss's in both. With `columns` every matrix is
-    transposed into the textbook's form. dA[L] takes the components of A as independent. Raises SpecError for unknown
-    quantities and for a shortcut where there is none, DataError for targets the loss is not defined for.
+    transposed into the textbook's form, which networks with tensors of more axes don't have. dA[L] takes the
+    components of A as independent. Raises SpecError for unknown quantities and for columns that can't
+    be, DataError for a shortcut where there is none and for targets the loss is not defined for.
     """
     names = quantity_names(network, quantities)
+    check_orientation(network, orientation)
     network.loss.check(Y)
     if head == "shortcut" and not network.has_canonical_head:
         raise DataError(

@@ -1,7 +1,7 @@
 """From a run's spec and a dataset's table to a training: the same steps when it is checked, accepted and trained."""
 
 from dataclasses import dataclass
-from math import ceil, prod
+from math import ceil
 
 import numpy as np
 
@@ -122,16 +122,22 @@ def _check_sizes(spec: RunSpec, limits: Limits) -> None:
 
 
 def _memory_bytes(resolved: RunSpec, network: Network, rows: dict[str, int], batch: int) -> int:
-    """Seven vectors of parameters, the encoded rows twice, every boundary of a batch in both directions, a process."""
+    """A process, seven vectors of parameters, the encoded rows twice, and what passes through the network.
+
+    That is every boundary of a batch in both directions and again for the batches gathered with it, every boundary of
+    the rows evaluated at once, and the scratch of both.
+    """
     size = np.dtype(resolved.training.dtype).itemsize
-    encoded = sum(rows.values()) * (network.n_in + network.n_out) * size
-    boundaries = batch * sum(network.widths) * size
-    return 7 * network.parameter_count * size + 2 * encoded + 4 * boundaries + PROCESS_BYTES
+    encoded = sum(rows.values()) * (network.n_in + network.n_out)
+    width, scratch = sum(network.widths), network.scratch_width
+    trained = batch * (4 * width + scratch)
+    evaluated = min(network.evaluation_rows, max(rows.values())) * (width + scratch)
+    fixed = (resolved.training.shards + 1) * network.fixed_scratch_size
+    return size * (7 * network.parameter_count + 2 * encoded + trained + evaluated + fixed) + PROCESS_BYTES
 
 
 def _seconds(resolved: RunSpec, network: Network, rows: dict[str, int], steps: int) -> float:
     """All epochs: six floating-point operations a weight and row to train, two to evaluate, and a little per step."""
-    weights = sum(prod(shape) for shape in network.shapes.values() if len(shape) > 1)
     evaluated = rows["train"] + rows["validation"]
-    operations = weights * (6 * rows["train"] + 2 * evaluated)
+    operations = network.products * (6 * rows["train"] + 2 * evaluated)
     return resolved.training.epochs * (operations / FLOPS_PER_SECOND + steps * SECONDS_PER_STEP)

@@ -19,7 +19,7 @@ def layer(type: str, **options: Any) -> LayerSpec:
 
 
 def apart(m: int, n_in: int) -> Array:
-    """Rows whose numbers all lie further from each other than a nudge reaches, so that the largest stays the largest."""
+    """Rows whose numbers lie further from each other than a nudge reaches: the largest stays the largest."""
     return np.random.default_rng(m).permutation(m * n_in).reshape(m, n_in) / (m * n_in) * 4 - 2.0
 
 

@@ -82,7 +82,8 @@ class Convolution(Layer):
         self.depth = channels // spec.groups
         self.window = prod(self.kernel) * self.depth
         """How many numbers of one window a filter sees."""
-        self.block = max(1, BLOCK_NUMBERS // (positions(self.axes) * self.groups * self.window))
+        padded = prod(axis.padded for axis in self.axes) * channels
+        self.block = max(1, BLOCK_NUMBERS // max(positions(self.axes) * self.groups * self.window, padded))
         """How many examples are worked on at a time."""
         self.init = resolve_init(spec.init, ACTIVATIONS[spec.activation.type].initializer)
 

@@ -47,6 +47,11 @@ class Pool(Layer):
         self.output_shape = (*outputs(self.axes), channels)
 
     @property
+    def overlaps(self) -> bool:
+        """Whether windows share elements."""
+        return any(axis.stride < axis.window for axis in self.axes)
+
+    @property
     def is_padded(self) -> bool:
         """Whether windows reach outside."""
         return any(axis.before for axis in self.axes)

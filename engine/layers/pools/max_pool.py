@@ -50,7 +50,10 @@ class MaxPool(Pool):
             yield call(np.equal, x, y, out=gift)
             yield call(np.multiply, gift, rest, gift)
             yield call(np.subtract, rest, gift, rest)  # once given to the first of equals, nothing is left
-            yield call(np.add, dx, gift, dx)
+            if self.overlaps:
+                yield call(np.add, dx, gift, dx)
+            else:
+                yield call(np.copyto, dx, gift)
 
     def pieces(self, slot: Slot) -> Array:
         found = np.full(slot.y.shape, -1)
