@@ -6,12 +6,11 @@ nothing up, allocates nothing, and runs no Python between one call and the next.
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from math import prod
 from typing import Any
 
 import numpy as np
 
-from engine.parameters import Array, Shape
+from engine.parameters import Array
 
 Call = Callable[[], object]
 Plan = Iterator[Call]
@@ -46,11 +45,6 @@ def sum_rows(a: Array, out: Array) -> Call:
 def sum_columns(a: Array, out: Array) -> Call:
     """out (m,) = the sum of the columns of a (m, n)."""
     return partial(a.dot, np.ones(a.shape[1], a.dtype), out)
-
-
-def room(array: Array, dtype: np.dtype[Any], shape: Shape) -> Array:
-    """Numbers of another type in the memory of an array that is large enough."""
-    return array.reshape(-1).view(dtype)[: prod(shape)].reshape(shape)
 
 
 def run(plan: Iterable[Call]) -> None:

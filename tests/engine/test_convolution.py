@@ -322,8 +322,8 @@ def test_a_training_stopped_and_resumed_from_bytes_ends_with_the_same_bits(dtype
 
 def test_a_step_on_images_allocates_nothing_that_grows_with_the_batch() -> None:
     net = shaped((12, 12, 2), *STACK, layer("conv2d", filters=2, kernel_size=2), layer("global_max_pool"))
-    workspace = Workspace(net, net.initial_parameters(seed=1, dtype="float32"), rows=64, input_gradient=True)
-    plan = workspace.cut(64).step(scale=1 / 64)
+    workspace = Workspace(net, net.initial_parameters(seed=1, dtype="float32"), rows=512, input_gradient=True)
+    plan = workspace.cut(512).step(scale=1 / 512)
     calls.run(plan)
 
     tracemalloc.start()
@@ -332,7 +332,7 @@ def test_a_step_on_images_allocates_nothing_that_grows_with_the_batch() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
-    assert peak - before < 64 * 12 * 12 * 4
+    assert peak - before < 100_000 < 512 * 12 * 12 * 4  # NumPy's own buffers
 
 
 def test_a_networks_scratch_is_known_before_it_is_there() -> None:

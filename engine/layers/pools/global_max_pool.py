@@ -8,7 +8,7 @@ from engine.layers.base import Layer, Slot
 from engine.layers.pools.base import spatial
 from engine.options import Choice
 from engine.parameters import Array, Shape, Shapes
-from engine.plans import Plan, call, room
+from engine.plans import Plan, call
 
 
 class GlobalMaxPoolSpec(Choice):
@@ -24,14 +24,14 @@ class GlobalMaxPool(Layer):
     formula = "Y = max over p of X[p]"
     derivative = "dX at the first largest = dY, 0 elsewhere"
     source = "Collobert et al. 2011, Natural language processing (almost) from scratch, §3.3.2"
-    backward_reads = frozenset({"x"})
+    backward_reads = frozenset({"x", "y"})
 
     def __init__(self, input_shape: Shape, spec: Any) -> None:
         super().__init__(input_shape, spec)
         self.output_shape = (spatial(input_shape)[-1],)
 
     def scratch(self) -> Shapes:
-        return {"place": (2, *self.output_shape)}
+        return {"rank": self.input_shape, "first": self.output_shape}
 
     def forward(self, slot: Slot) -> Plan:
         yield call(np.maximum.reduce, _listed(slot.x), axis=1, out=slot.y)
@@ -39,15 +39,13 @@ class GlobalMaxPool(Layer):
     def backward(self, slot: Slot) -> Plan:
         if slot.dx is None:
             return
-        m, count, channels = _listed(slot.dx).shape
-        place = room(slot.scratch["place"], np.dtype(np.intp), (m, channels))
-        row = np.arange(m)[:, None] * count * channels
-        yield call(np.argmax, _listed(slot.x), axis=1, out=place)
-        yield call(np.multiply, place, channels, place)
-        yield call(np.add, place, row, place)
-        yield call(np.add, place, np.arange(channels), place)
-        yield call(slot.dx.fill, 0)
-        yield call(slot.dx.reshape(-1).put, place, slot.dy, mode="clip")
+        rank, first = _listed(slot.scratch["rank"]), slot.scratch["first"]
+        count = rank.shape[1]
+        yield call(np.equal, _listed(slot.x), slot.y[:, None], out=rank)
+        yield call(np.multiply, rank, np.arange(count, 0, -1, dtype=rank.dtype)[:, None], rank)
+        yield call(np.maximum.reduce, rank, axis=1, out=first)
+        yield call(np.equal, rank, first[:, None], out=rank)
+        yield call(np.multiply, rank, slot.dy[:, None], _listed(slot.dx))
 
     def pieces(self, slot: Slot) -> Array:
         place: Array = _listed(slot.x).argmax(axis=1)
