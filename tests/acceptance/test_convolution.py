@@ -85,3 +85,103 @@ def test_columns_are_refused_where_tensors_are_no_matrices(api: Api, run: Json) 
     for question in ("inspect", "check"):
         found = problem(api.post(f"/v1/runs/{run['id']}/{question}", body), 422, "no_columns")
         assert "A.0 has 4 axes" in found["detail"]
+
+
+def test_an_image_is_predicted_from_its_columns(api: Api, run: Json) -> None:
+    rows = api.get(f"/v1/datasets/{run['dataset']['id']}/rows", params={"limit": 20}).json()["items"]
+
+    found = api.post(f"/v1/runs/{run['id']}/predict", {"rows": rows}).json()
+
+    right = [each["label"] == str(row["digit"]) for each, row in zip(found["predictions"], rows, strict=True)]
+    assert sum(right) >= 19
+
+
+# Without a run -----------------------------------------------------------------------------------------------------
+
+
+def question(**more: Any) -> Json:
+    """A stateless question about a convolution of two images."""
+    random = np.random.default_rng(1)
+    return {
+        "network": {
+            "input": {"shape": [3, 3, 1]},
+            "layers": [
+                {"type": "conv2d", "filters": 2, "kernel_size": 2, "activation": "tanh"},
+                {"type": "global_average_pool"},
+                {"type": "dense", "units": 2, "activation": "softmax"},
+            ],
+        },
+        "loss": "cross_entropy",
+        "parameters": {
+            "W.1": random.normal(size=(2, 2, 1, 2)).tolist(),
+            "b.1": [0.1, -0.1],
+            "W.2": random.normal(size=(2, 2)).tolist(),
+            "b.2": [0.0, 0.0],
+        },
+        "X": random.normal(size=(2, 9)).tolist(),
+        "Y": [[1, 0], [0, 1]],
+        **more,
+    }
+
+
+def test_rows_and_nested_images_are_the_same_question(api: Api) -> None:
+    nested = np.reshape(question()["X"], (2, 3, 3, 1)).tolist()
+
+    flat, shaped = (api.post("/v1/inspect", question(reduce="full", **more)).json() for more in ({}, {"X": nested}))
+
+    assert flat == shaped
+    assert flat["tensors"]["A.0"]["values"] == nested
+    assert flat["tensors"]["dW.1"]["shape"] == [2, 2, 1, 2]
+    body = api.post("/v1/check", question(X=nested, samples=8)).json()
+    assert body["verdicts"] == {"ok": len(body["nudges"])}
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "detail"),
+    [
+        ({"X": [[1.0] * 8] * 2}, "wrong_shape", "network.input.shape: expected a shape that holds the 8 numbers"),
+        ({"X": [[[[1.0]] * 3] * 2] * 2}, "wrong_shape", "X: expected rows of shape [3, 3, 1], got [2, 3, 1]"),
+        ({"X": [[[[1.0]] * 3, [[1.0]]]] * 2}, "wrong_shape", "X: expected rows of shape [3, 3, 1], all numbers"),
+        ({"X": [[None] * 9] * 2}, "wrong_type", "X: expected finite numbers"),
+        ({"orientation": "columns", "Y": [[1, 0], [0, 1]]}, "no_columns", "orientation: expected rows"),
+    ],
+)
+def test_an_input_that_does_not_fit_is_refused_by_name(api: Api, more: Json, code: str, detail: str) -> None:
+    if more.get("orientation"):
+        more = {**more, "X": np.transpose(question()["X"]).tolist()}
+
+    found = problem(api.post("/v1/inspect", question(**more)), 422, code)
+
+    assert detail in found["detail"]
+
+
+@pytest.mark.parametrize(
+    ("network", "detail"),
+    [
+        ({"input": {"shape": [8, 9, 1]}}, "network.input.shape: expected a shape that holds the 64 numbers"),
+        ({"input": None}, "network.layers[0]: expected an input of shape [height, width, channels], got ["),
+        ({"layers": NETWORK["layers"][:-1]}, "expected a head that gives one vector a row"),
+        (
+            {"layers": [{"type": "conv2d", "filters": 2, "kernel_size": 9}]},
+            "network.layers[0].kernel_size: expected a window that fits",
+        ),
+    ],
+)
+def test_a_run_whose_shapes_do_not_fit_is_refused_by_name(api: Api, run: Json, network: Json, detail: str) -> None:
+    body = {"dataset": run["dataset"]["id"], "target": DIGITS.target, "network": {**NETWORK, **network}}
+
+    assert detail in problem(api.post("/v1/runs/validate", body), 422)["detail"]
+
+
+def test_a_plan_tells_shapes_and_counts_what_images_need(api: Api, run: Json) -> None:
+    body = {"dataset": run["dataset"]["id"], "target": DIGITS.target, "network": NETWORK}
+
+    plan = api.post("/v1/runs/validate", body).json()
+
+    assert plan["shapes"]["W.1"] == [3, 3, 1, 16]
+    assert plan["shapes"]["W.3"] == [2 * 2 * 32, 10]
+    assert len(plan["inputs"]) == 64
+    assert plan["memory_bytes"] > 40_000_000
+    large = {**NETWORK, "layers": [{**NETWORK["layers"][0], "padding": 3000}, {"type": "global_max_pool"}]}
+    found = problem(api.post("/v1/runs/validate", {**body, "network": large}), 413)
+    assert "bytes of memory" in found["detail"]
