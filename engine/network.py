@@ -15,12 +15,14 @@ from engine.losses import LOSSES, Loss, LossSpec
 from engine.optimizers import OPTIMIZERS, OptimizerSpec
 from engine.parameters import Array, Layout, Shape, Shapes
 from engine.randomness import generator
-from engine.spec import OutputSpec, RunSpec
+from engine.spec import InputSpec, OutputSpec, RunSpec
 from engine.weights import relative_weights
 from engine.workspace import Workspace
 
 EVALUATION_ROWS = 1024
-"""Rows that go forward at once outside training. Fixed, because the way a batch is cut can change the last bit."""
+"""At most so many rows go forward at once outside training."""
+EVALUATION_NUMBERS = 2**24
+"""About how many numbers they may fill."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,16 @@ class Network:
 
     @classmethod
     def of(cls, spec: RunSpec, *, n_in: int) -> "Network":
-        """The network of a resolved run spec: its hidden layers, then the head the target decided."""
+        """The network of a resolved run spec: its hidden layers, then the head the target decided.
+
+        Raises SpecError for an input shape that does not hold the n_in encoded features, beside what `build` raises.
+        """
         output, loss = spec.network.output, spec.training.loss
         if not isinstance(output, OutputSpec) or output.units is None:
             raise TypeError("expected a resolved spec")
         head = DenseSpec(units=output.units, activation=output.activation, init=output.init)
-        network = cls.build([*spec.network.layers, head], input_shape=(n_in,), loss=loss)
+        shape = input_shape(spec.network.input, n_in)
+        network = cls.build([*spec.network.layers, head], input_shape=shape, loss=loss)
         network.refuse_unsteady(spec.training.optimizer)
         return network
 
@@ -172,6 +178,19 @@ class Network:
         return sum(prod(shape) for layer in self.layers for shape in layer.scratch().values())
 
     @property
+    def fixed_scratch_size(self) -> int:
+        """How many numbers a workspace needs beside those that belong to a row."""
+        return sum(prod(shape) for layer in self.layers for shape in layer.fixed_scratch().values())
+
+    @property
+    def evaluation_rows(self) -> int:
+        """How many rows go forward at once outside training.
+
+        Fixed for a network, because the way a batch is cut can change the last bit.
+        """
+        return max(1, min(EVALUATION_ROWS, EVALUATION_NUMBERS // (sum(self.widths) + self.scratch_width)))
+
+    @property
     def products(self) -> int:
         """How many products with what is learned one row takes: a layer works along the last axis of its input."""
         return sum(
@@ -240,13 +259,13 @@ class Evaluator:
     """A network with the arrays to look forward through it again and again, with what `parameters` then hold."""
 
     def __init__(self, network: Network, parameters: Array, *, rows: int) -> None:
-        self.workspace = Workspace(network, parameters, rows=min(rows, EVALUATION_ROWS), gradients=False)
+        self.workspace = Workspace(network, parameters, rows=min(rows, network.evaluation_rows), gradients=False)
 
     def predict(self, X: Array) -> Array:
         """A[L] (m, n_out) of the rows X (m, n_in), with dropout off."""
         A = self._outputs(X)
         with np.errstate(all="ignore"):
-            for part in _parts(len(X)):
+            for part in self._parts(len(X)):
                 batch = self.workspace.cut(part.stop - part.start)
                 batch.X[...] = X[part]
                 A[part] = batch.forward()
@@ -260,7 +279,7 @@ class Evaluator:
         A, total = self._outputs(X), 0.0
         shares = None if weights is None else relative_weights(weights, len(X)).astype(np.float64)
         with np.errstate(all="ignore"):
-            for part in _parts(len(X)):
+            for part in self._parts(len(X)):
                 batch = self.workspace.cut(part.stop - part.start)
                 batch.X[...], batch.Y[...] = X[part], Y[part]
                 A[part] = batch.forward()
@@ -271,6 +290,20 @@ class Evaluator:
     def _outputs(self, X: Array) -> Array:
         return np.empty((len(X), self.workspace.network.n_out), self.workspace.parameters.dtype)
 
+    def _parts(self, m: int) -> list[slice]:
+        rows = self.workspace.network.evaluation_rows
+        return [slice(start, min(start + rows, m)) for start in range(0, m, rows)]
 
-def _parts(m: int) -> list[slice]:
-    return [slice(start, min(start + EVALUATION_ROWS, m)) for start in range(0, m, EVALUATION_ROWS)]
+
+def input_shape(spec: InputSpec | None, n_in: int) -> Shape:
+    """The shape of one row of n_in numbers. Raises SpecError where the spec's holds more or fewer."""
+    if spec is None:
+        return (n_in,)
+    if prod(spec.shape) != n_in:
+        raise SpecError(
+            "network.input.shape",
+            f"expected a shape that holds the {n_in} numbers of a row, got {list(spec.shape)}, which holds "
+            f"{prod(spec.shape)}",
+            code="wrong_shape",
+        )
+    return spec.shape

@@ -70,9 +70,24 @@ def within_limit(layers: Sequence[LayerSpec]) -> Sequence[LayerSpec]:
     return layers
 
 
+class InputSpec(Spec):
+    """The features as the tensor that the first layer sees: numbers all, in order, the last axis running fastest."""
+
+    shape: tuple[Annotated[int, Field(ge=1, le=1_000_000, strict=True)], ...] = Field(
+        min_length=1,
+        max_length=4,
+        description="Of one row, channels last: [height, width, channels] or [time, channels].",
+    )
+    scaling: Literal["standard", "none"] = Field(
+        "standard",
+        description="Whether each feature gets mean 0 and standard deviation 1, or stays as it is, as ids do.",
+    )
+
+
 class NetworkSpec(Spec):
     """The hidden layers in order, and the head. No hidden layer at all is logistic or linear regression."""
 
+    input: InputSpec | None = Field(None, description="Null: one vector of the encoded features.")
     layers: Annotated[tuple[LayerSpec, ...], AfterValidator(within_limit)] = Field(max_length=MAXIMUM_LAYERS)
     output: Annotated[
         Literal["auto"] | OutputSpec, BeforeValidator(_head, json_schema_input_type=str | dict[str, Any])
@@ -221,7 +236,7 @@ def resolve(spec: RunSpec, facts: TargetFacts, *, features: tuple[str, ...], has
         update={
             "features": features,
             "task": facts.task,
-            "network": NetworkSpec(layers=layers, output=output),
+            "network": spec.network.model_copy(update={"layers": layers, "output": output}),
             "training": training,
         }
     )

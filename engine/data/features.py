@@ -53,6 +53,30 @@ def fit_feature(table: Table, column: Column, rows: Array, warnings: list[str]) 
     return Feature(column.name, column.type, fill, mean, scale, spellings=spellings)
 
 
+def fit_place(table: Table, column: Column, rows: Array, warnings: list[str], scaling: str) -> Feature:
+    """The feature at one place of a shaped input, which stays though it carries nothing: 0 then, with a warning.
+
+    Raises DataError for text, which is no number at a place.
+    """
+    if column.type == "text":
+        raise DataError(
+            f"columns.{column.name}",
+            "expected numbers, which network.input gives a shape, got text; leave the column out of features",
+            code="not_numbers",
+        )
+    values = table.numbers(column.name)[rows]
+    present = values[~np.isnan(values)]
+    spellings = column.spellings if column.type == "boolean" else {}
+    fill = float(np.quantile(present, 0.5, method="lower")) if present.size else 0.0
+    if scaling == "none":
+        return Feature(column.name, column.type, fill, spellings=spellings)
+    mean, scale = mean_and_scale(np.where(np.isnan(values), fill, values), column.name)
+    if scale == 0:
+        what = "the same" if present.size else "blank"
+        warnings.append(f"{column.name}: {what} in every training row; kept as 0, since the input has a shape")
+    return Feature(column.name, column.type, fill, mean, scale or 1.0, spellings=spellings)
+
+
 def _fit_text(text: Text, column: Column, rows: Array, warnings: list[str]) -> Feature | None:
     codes = text.codes[rows]
     counts = np.bincount(codes[codes >= 0], minlength=len(text.levels))

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.data.cells import class_cells, number_cells, number_columns, text_cells
-from engine.data.features import Feature, feature_codes, fit_feature
+from engine.data.features import Feature, feature_codes, fit_feature, fit_place
 from engine.data.splits import Split, split_rows
 from engine.data.table import BLANK, UNKNOWN, Table, Text
 from engine.data.targets import Target, class_target, number_target, target_facts
@@ -62,8 +62,13 @@ class Preprocessing:
         if facts.task == "regression":
             targets = tuple(number_target(table, name, split.train, spec.training.loss) for name in spec.target)
         features, dropped = [], []
+        shaped = spec.network.input
         for name in _feature_names(table, spec):
-            feature = fit_feature(table, table.schema.column(name), split.train, warnings)
+            column = table.schema.column(name)
+            if shaped is not None:
+                features.append(fit_place(table, column, split.train, warnings, shaped.scaling))
+                continue
+            feature = fit_feature(table, column, split.train, warnings)
             if feature is None:
                 dropped.append(name)
             else:

@@ -1,6 +1,6 @@
 """Inspection: every number of a forward and backward pass by name, and the independent witness of the gradients."""
 
-from engine.inspection.names import Orientation, quantity_names, shape_of, tensor_names
+from engine.inspection.names import Orientation, check_orientation, quantity_names, shape_of, tensor_names
 from engine.inspection.nudge import Check, Nudge, check
 from engine.inspection.passes import Convention, Inspection, inspect
 from engine.inspection.reductions import REDUCTIONS
@@ -13,6 +13,7 @@ __all__ = [
     "Nudge",
     "Orientation",
     "check",
+    "check_orientation",
     "inspect",
     "quantity_names",
     "shape_of",

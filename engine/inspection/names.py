@@ -53,6 +53,21 @@ def quantity_names(network: Network, quantities: Sequence[str]) -> tuple[str, ..
     return tuple(found)
 
 
+def check_orientation(network: Network, orientation: Orientation) -> None:
+    """Raise SpecError for columns in a network with tensors of more than two axes, which have no textbook form."""
+    if orientation == "rows":
+        return
+    for name in tensor_names(network):
+        axes = len(shape_of(network, name, 1))
+        if axes > 2:
+            raise SpecError(
+                "orientation",
+                f"expected rows: columns are the form of matrices, and {name} has {axes} axes",
+                code="no_columns",
+                allowed=("rows",),
+            )
+
+
 def shape_of(network: Network, name: str, m: int) -> Shape:
     """The shape of a named tensor for m examples, in rows."""
     plain = name[1:] if name.startswith("d") else name.replace(".dy", ".y")

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from engine.errors import SpecError
-from engine.inspection.names import Orientation, derivative_of
+from engine.inspection.names import Orientation, check_orientation, derivative_of
 from engine.inspection.passes import Convention, inspect
 from engine.network import Network
 from engine.parameters import Array
@@ -92,8 +92,10 @@ def check(
     """Nudge the targets, or `samples` numbers drawn from each of W, b and X, with dropout off.
 
     Derivatives by parameters are those of the mean loss; by X (A.0) those of the convention. `deadline` is asked
-    before each target and ends the check early when true. Raises SpecError for an address that is not there.
+    before each target and ends the check early when true. Raises SpecError for an address that is not there, and for
+    columns in a network with tensors of more than two axes.
     """
+    check_orientation(network, orientation)
     parameters, X, Y = (array.astype(np.float64) for array in (parameters, X, Y))
     places = _places(network, len(X), targets, samples=samples, seed=seed, orientation=orientation)
     begun = time.perf_counter()

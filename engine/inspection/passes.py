@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from engine.errors import DataError
-from engine.inspection.names import Orientation, derivative_of, quantity_names
+from engine.inspection.names import Orientation, check_orientation, derivative_of, quantity_names
 from engine.network import Network
 from engine.parameters import Array
 from engine.weights import check_weights, relative_weights
@@ -47,12 +47,14 @@ def inspect(
 
     `per_example` dZ and dA are the derivatives of each example's own loss, as in the textbook; `mean` ones are those
     of the mean loss, so they carry 1/m. dW and db are the mean loss's in both. With `columns` every matrix is
-    transposed into the textbook's form. dA[L] takes the components of A as independent. With weights w (m,) an
-    example's own loss is taken w·m/Σw times, so that the mean loss is Σwl/Σw. Raises SpecError for unknown quantities
-    and for a shortcut where there is none, DataError for inputs the first layer and targets the loss are not defined
-    for, and for weights that can't be averaged with.
+    transposed into the textbook's form, which networks with tensors of more axes don't have. dA[L] takes the
+    components of A as independent. With weights w (m,) an example's own loss is taken w·m/Σw times, so that the mean
+    loss is Σwl/Σw. Raises SpecError for unknown quantities and for columns that can't be, DataError for a shortcut
+    where there is none, for inputs the first layer and targets the loss are not defined for, and for weights that
+    can't be averaged with.
     """
     names = quantity_names(network, quantities)
+    check_orientation(network, orientation)
     network.layers[0].check(X)
     network.loss.check(Y)
     check_weights("weights", weights, len(X))

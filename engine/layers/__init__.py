@@ -9,13 +9,26 @@ from engine.layers.activations import ACTIVATIONS, Activation, ActivationSpec
 from engine.layers.alpha_dropout import AlphaDropout, AlphaDropoutSpec
 from engine.layers.base import Layer, Slot
 from engine.layers.batch_norm import BatchNorm, BatchNormSpec
+from engine.layers.convolutions import Conv1d, Conv1dSpec, Conv2d, Conv2dSpec
 from engine.layers.dense import Dense, DenseSpec
 from engine.layers.dropout import Dropout, DropoutSpec
 from engine.layers.embedding import Embedding, EmbeddingSpec
+from engine.layers.flatten import Flatten, FlattenSpec
 from engine.layers.gaussian_noise import GaussianNoise, GaussianNoiseSpec
 from engine.layers.gru import Gru, GruSpec
 from engine.layers.layer_norm import LayerNorm, LayerNormSpec
 from engine.layers.lstm import Lstm, LstmSpec
+from engine.layers.pools import (
+    AveragePool,
+    AveragePoolSpec,
+    GlobalAveragePool,
+    GlobalAveragePoolSpec,
+    GlobalMaxPool,
+    GlobalMaxPoolSpec,
+    MaxPool,
+    MaxPoolSpec,
+)
+from engine.layers.reshape import Reshape, ReshapeSpec
 from engine.layers.residual import Residual, ResidualSpec
 from engine.layers.rms_norm import RmsNorm, RmsNormSpec
 from engine.options import Choice, choice
@@ -23,6 +36,14 @@ from engine.parameters import Shape
 
 LAYERS: dict[str, type[Layer]] = {
     "dense": Dense,
+    "conv1d": Conv1d,
+    "conv2d": Conv2d,
+    "max_pool": MaxPool,
+    "average_pool": AveragePool,
+    "global_max_pool": GlobalMaxPool,
+    "global_average_pool": GlobalAveragePool,
+    "flatten": Flatten,
+    "reshape": Reshape,
     "dropout": Dropout,
     "alpha_dropout": AlphaDropout,
     "gaussian_noise": GaussianNoise,
@@ -73,16 +94,24 @@ __all__ = [
     "ActivationLayerSpec",
     "ActivationSpec",
     "AlphaDropoutSpec",
+    "AveragePoolSpec",
     "BatchNormSpec",
+    "Conv1dSpec",
+    "Conv2dSpec",
     "DenseSpec",
     "DropoutSpec",
     "EmbeddingSpec",
+    "FlattenSpec",
     "GaussianNoiseSpec",
+    "GlobalAveragePoolSpec",
+    "GlobalMaxPoolSpec",
     "GruSpec",
     "Layer",
     "LayerNormSpec",
     "LayerSpec",
     "LstmSpec",
+    "MaxPoolSpec",
+    "ReshapeSpec",
     "ResidualSpec",
     "RmsNormSpec",
     "Slot",

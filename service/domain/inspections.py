@@ -11,11 +11,21 @@ import numpy as np
 
 from engine.data import Table
 from engine.errors import DataError
-from engine.inspection import REDUCTIONS, Check, check, inspect, quantity_names, shape_of
+from engine.inspection import (
+    REDUCTIONS,
+    Check,
+    Orientation,
+    check,
+    check_orientation,
+    inspect,
+    quantity_names,
+    shape_of,
+)
 from engine.layers import LayerSpec
 from engine.losses import LossSpec
-from engine.network import Network
-from engine.parameters import Array
+from engine.network import Network, input_shape
+from engine.parameters import Array, Shape
+from engine.spec import InputSpec
 from engine.training import batch_rows, epoch_order
 from service.domain import datasets
 from service.domain.checkpoints import Moment
@@ -147,7 +157,9 @@ def _finite(value: float | None) -> float | None:
 
 def _check_size(subject: Subject, limits: Limits) -> None:
     m = len(subject.X)
-    needed = m * (2 * sum(subject.network.widths) + subject.network.scratch_width) + 3 * subject.network.parameter_count
+    network = subject.network
+    needed = m * (2 * sum(network.widths) + network.scratch_width)
+    needed += network.fixed_scratch_size + 3 * network.parameter_count
     for name, limit, got, what in (
         ("inspect_rows", limits.inspect_rows, m, "rows"),
         ("inspect_workspace_numbers", limits.inspect_workspace_numbers, needed, "numbers at work"),
@@ -161,18 +173,25 @@ def _check_size(subject: Subject, limits: Limits) -> None:
 
 def stateless(
     layers: Sequence[LayerSpec],
+    shape: InputSpec | None,
     loss: LossSpec,
     parameters: Mapping[str, Any],
     X: Any,
     Y: Any,
     *,
-    orientation: str,
+    orientation: Orientation,
     limits: Limits,
 ) -> Subject:
-    """The subject a request holds whole. With columns, examples are columns and W is (n_out, n_in)."""
+    """The subject a request holds whole. With columns, examples are columns and W is (n_out, n_in).
+
+    Where the input has a shape, X holds rows, or is nested to that shape.
+    """
     transpose = orientation == "columns"
+    if shape is not None and isinstance(X[0], list) and X[0] and isinstance(X[0][0], list):
+        X = _flat(X, shape.shape)
     X, Y = _matrix("X", X, transpose), _matrix("Y", Y, transpose)
-    network = Network.build(layers, input_shape=(X.shape[1],), loss=loss)
+    network = Network.build(layers, input_shape=input_shape(shape, X.shape[1]), loss=loss)
+    check_orientation(network, orientation)
     if network.parameter_count > limits.parameters:
         raise TooLarge(
             f"The network has {network.parameter_count} parameters, at most {limits.parameters} are allowed.",
@@ -188,6 +207,17 @@ def stateless(
     return Subject(network, network.flatten(parameters, dtype="float64"), X, Y, STATELESS_UNITS)
 
 
+def _flat(X: Any, shape: Shape) -> Array:
+    """The rows of an X that is nested to the input's shape."""
+    try:
+        array = np.array(X, np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError("X", f"expected rows of shape {list(shape)}, all numbers", code="wrong_shape") from error
+    if array.shape[1:] != shape:
+        raise DataError("X", f"expected rows of shape {list(shape)}, got {list(array.shape[1:])}", code="wrong_shape")
+    return array.reshape(len(array), -1)
+
+
 def _matrix(name: str, values: Any, transpose: bool) -> Array:
     try:
         matrix = np.array(values, np.float64)
@@ -195,6 +225,8 @@ def _matrix(name: str, values: Any, transpose: bool) -> Array:
         raise DataError(name, "expected rows of numbers, all of one length", code="wrong_shape") from error
     if matrix.ndim != 2 or not matrix.size:
         raise DataError(name, f"expected a matrix with at least one number, got shape {list(matrix.shape)}")
+    if not np.isfinite(matrix).all():
+        raise DataError(name, "expected finite numbers", code="wrong_type")
     return matrix.T if transpose else matrix
 
 

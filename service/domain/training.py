@@ -125,13 +125,20 @@ def _check_sizes(spec: RunSpec, limits: Limits) -> None:
 
 
 def _memory_bytes(resolved: RunSpec, network: Network, rows: dict[str, int], batch: int) -> int:
-    """Five vectors of parameters and the moments, the encoded rows twice, a batch's arrays both ways, a process."""
+    """A process, five vectors of parameters and the moments, the encoded rows twice, and what passes the network.
+
+    That is every boundary of a batch in both directions and again for the batches gathered with it, every boundary of
+    the rows evaluated at once, and the scratch of both.
+    """
     optimizer = OPTIMIZERS[resolved.training.optimizer.type](resolved.training.optimizer)
     vectors = 5 + sum(moment.size for moment in optimizer.start(np.zeros(1)).values())
     size = np.dtype(resolved.training.dtype).itemsize
-    encoded = sum(rows.values()) * (network.n_in + network.n_out) * size
-    boundaries = batch * (sum(network.widths) + network.scratch_width) * size
-    return vectors * network.parameter_count * size + 2 * encoded + 4 * boundaries + PROCESS_BYTES
+    encoded = sum(rows.values()) * (network.n_in + network.n_out)
+    width, scratch = sum(network.widths), network.scratch_width
+    trained = batch * (4 * width + scratch)
+    evaluated = min(network.evaluation_rows, max(rows.values())) * (width + scratch)
+    fixed = (resolved.training.shards + 1) * network.fixed_scratch_size
+    return size * (vectors * network.parameter_count + 2 * encoded + trained + evaluated + fixed) + PROCESS_BYTES
 
 
 def _seconds(resolved: RunSpec, network: Network, rows: dict[str, int], steps: int) -> float:

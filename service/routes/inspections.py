@@ -6,6 +6,7 @@ import orjson
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from engine.inspection import Orientation
 from service.dependencies import DatabaseDep, LimitsDep, RunId, SettingsDep
 from service.domain import checkpoints, inspections, runs
 from service.domain.inspections import Subject
@@ -71,9 +72,17 @@ def _subject_of_run(
     return inspections.of_run(moment, settings.data, run.dataset_id, body.model_dump(), dtype=dtype)
 
 
-def _stateless(body: Stateless, orientation: str, limits: Limits) -> Subject:
+def _stateless(body: Stateless, orientation: Orientation, limits: Limits) -> Subject:
+    network = body.network
     return inspections.stateless(
-        body.network.layers, body.loss, body.parameters, body.X, body.Y, orientation=orientation, limits=limits
+        network.layers,
+        network.input,
+        body.loss,
+        body.parameters,
+        body.X,
+        body.Y,
+        orientation=orientation,
+        limits=limits,
     )
 
 

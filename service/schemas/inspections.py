@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field
 
 from engine.layers import LayerSpec
 from engine.losses import LossSpec
-from engine.spec import MAXIMUM_LAYERS, Dtype, within_limit
+from engine.spec import MAXIMUM_LAYERS, Dtype, InputSpec, within_limit
 from service.schemas.base import Body, Request
 
 Matrix = Annotated[list[list[float]], Field(min_length=1)]
@@ -65,6 +65,7 @@ class Targets(Request):
 class StatelessNetwork(Request):
     """All layers in order; the last one is the head."""
 
+    input: InputSpec | None = Field(None, description="The shape of a row of X; its scaling plays no part here.")
     layers: Annotated[list[LayerSpec], Field(min_length=1, max_length=MAXIMUM_LAYERS), AfterValidator(within_limit)]
 
 
@@ -74,7 +75,9 @@ class Stateless(Request):
     network: StatelessNetwork
     loss: LossSpec
     parameters: Annotated[dict[str, list[Any]], Field(description="W.1, b.1, …; W is (n_in, n_out) in rows.")]
-    X: Matrix
+    X: Annotated[
+        list[list[Any]], Field(min_length=1, description="Rows of numbers, or rows nested to network.input's shape.")
+    ]
     Y: Matrix
 
 

@@ -20,7 +20,7 @@ from engine.layers import (
     RmsNormSpec,
 )
 from engine.losses import LOSSES, Loss
-from engine.network import Network
+from engine.network import Evaluator, Network
 from engine.parameters import Array
 from engine.workspace import Workspace
 from tests.engine.factories import dense, head_of, network, rows, targets
@@ -60,19 +60,20 @@ def nudged(net: Network, flat: Array, X: Array, Y: Array, numbers: Array) -> Arr
     together, so that they stay on one side.
     """
     found, h = np.empty(numbers.size), 1e-4 if type(net.loss).pieces is Loss.pieces else 1e-5
+    evaluator = Evaluator(net, flat, rows=len(X))
     for place in range(numbers.size):
         kept = numbers.flat[place]
         losses = {}
         for step in (-2, -1, 1, 2):
             numbers.flat[place] = kept + step * h
-            losses[step] = net.evaluate(flat, X, Y).loss
+            losses[step] = evaluator.evaluate(X, Y).loss
         numbers.flat[place] = kept
         found[place] = (8 * (losses[1] - losses[-1]) - (losses[2] - losses[-2])) / (12 * h)
     return found.reshape(numbers.shape)
 
 
-def assert_gradients_are_nudges(net: Network, *, m: int = 6) -> None:
-    flat, X = net.initial_parameters(seed=4, dtype="float64"), rows(m, net.n_in, seed=m)
+def assert_gradients_are_nudges(net: Network, *, m: int = 6, X: Array | None = None) -> None:
+    flat, X = net.initial_parameters(seed=4, dtype="float64"), rows(m, net.n_in, seed=m) if X is None else X
     learned = flat[: net.parameter_count]
     learned += np.random.default_rng(1).normal(scale=0.3, size=learned.size)
     Y = targets(net.loss.spec.model_fields["type"].default, m, net.n_out)
@@ -82,7 +83,7 @@ def assert_gradients_are_nudges(net: Network, *, m: int = 6) -> None:
 
     size = np.abs(by_parameters).max()
     np.testing.assert_allclose(workspace.gradient, by_parameters, rtol=1e-7, atol=1e-9 * size)
-    np.testing.assert_allclose(workspace.cut(m).slots[0].dx, by_inputs, rtol=1e-7, atol=1e-9 * size)
+    np.testing.assert_allclose(workspace.derivatives[0].reshape(X.shape), by_inputs, rtol=1e-7, atol=1e-9 * size)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
