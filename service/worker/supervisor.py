@@ -20,7 +20,7 @@ from service.settings import Settings
 from service.store import runs, workers
 from service.store.database import Database
 from service.store.runs import Claim
-from service.worker.loop import work
+from service.worker.process import work
 from service.worker.rescue import settle
 
 log = logging.getLogger(__name__)

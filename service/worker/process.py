@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from service import logs
+from service.processes import limit_memory
 from service.settings import Settings
 from service.store import runs
 from service.store.database import Database
@@ -28,7 +29,7 @@ def work(settings: Settings, run_id: str, attempt: int, memory_bytes: int, lifel
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     threading.Thread(target=_end_with_parent, args=(lifeline,), name="lifeline", daemon=True).start()
     logs.configure(settings)
-    _limit_memory(2 * memory_bytes + SPARE_BYTES)
+    limit_memory(2 * memory_bytes + SPARE_BYTES)
     database = Database(settings.database)
     try:
         Attempt(settings, database, run_id, attempt, stopping=stopping).run()
@@ -57,18 +58,3 @@ def _end_with_parent(lifeline: Connection) -> None:
 def _fail(database: Database, run_id: str, attempt: int, reason: dict[str, Any]) -> None:
     with database.write() as session:
         runs.end(session, run_id, attempt, "failed", reason)
-
-
-def _limit_memory(room: int) -> None:
-    """Bound what this process may still allocate, where the system can."""
-    try:
-        import resource
-
-        with open("/proc/self/statm") as file:
-            in_use = int(file.read().split()[5]) * resource.getpagesize()
-    except (ImportError, OSError):
-        return
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = in_use + room
-    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
