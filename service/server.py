@@ -50,11 +50,11 @@ def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> 
     Raises CannotServe or FolderUnusable with a sentence for the user.
     """
     _refuse_open_door(settings)
-    with folder.locked(settings.data) as server_id:
+    with folder.locked(settings.data):
         database = Database(settings.database)
         try:
             processes.warm_up()
-            _prepare(settings, database, server_id)
+            server_id = _prepare(settings, database)
             _run(settings, database, server_id, ready)
         finally:
             database.dispose()
@@ -68,7 +68,8 @@ def _refuse_open_door(settings: Settings) -> None:
         )
 
 
-def _prepare(settings: Settings, database: Database, server_id: str) -> None:
+def _prepare(settings: Settings, database: Database) -> str:
+    """Bring database and folder in order, and give the server's id: its folder's."""
     if database.is_sqlite:
         log.info("SQLite %s", database.sqlite_version)
         if not database.is_sqlite_safe:
@@ -78,8 +79,10 @@ def _prepare(settings: Settings, database: Database, server_id: str) -> None:
                 database.sqlite_version,
             )
     migrate(database)
+    server_id = folder.bind(settings.data, database)
     datasets.clean_up(database, settings.data)
     requeue_orphans(database, server_id)
+    return server_id
 
 
 def _run(settings: Settings, database: Database, server_id: str, ready: Callable[[str], None] | None) -> None:

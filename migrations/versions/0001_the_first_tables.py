@@ -11,6 +11,11 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "data_folder",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
         "datasets",
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
@@ -167,3 +172,4 @@ def downgrade() -> None:
     op.drop_table("workers")
     op.drop_table("idempotency_keys")
     op.drop_table("datasets")
+    op.drop_table("data_folder")

@@ -36,6 +36,14 @@ class Row(DeclarativeBase):
     }
 
 
+class FolderRow(Row):
+    """The one data folder that this database belongs to: its files are the datasets named here."""
+
+    __tablename__ = "data_folder"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+
+
 class DatasetRow(Row):
     """An uploaded table. Its typed columns lie in the data folder, in `datasets/<id>.arrow`."""
 

@@ -4,6 +4,7 @@ import logging
 import signal
 from types import FrameType
 
+from service import folder
 from service.settings import Settings
 from service.store.database import Database, migrate
 from service.worker.supervisor import Supervisor
@@ -12,10 +13,11 @@ log = logging.getLogger(__name__)
 
 
 def work_alone(settings: Settings) -> None:
-    """Claim and train until a signal ends it; the first in order, the second at once."""
-    settings.data.mkdir(parents=True, exist_ok=True)
+    """Claim and train until a signal ends it; the first in order, the second at once. Raises FolderUnusable."""
+    folder.id_of(settings.data)  # before a database is made in a folder that no server uses
     database = Database(settings.database)
     migrate(database)
+    folder.check(settings.data, database)
     supervisor = Supervisor(settings, database, slots=max(1, settings.workers), server_id=None)
     signals = 0
 
