@@ -31,6 +31,7 @@ class Limits(BaseSettings):
     epochs: Positive = 100_000
     run_memory_bytes: Positive = 4 * GIB
     queued_runs: Positive = 10_000
+    checkpoint_bytes: Annotated[int, Field(ge=1, le=10**9)] = 10**9
     checkpoint_bytes_per_run: Positive = 512 * MIB
     predict_rows: Positive = 100_000
     inspect_rows: Positive = 4_096

@@ -18,6 +18,8 @@ FLOPS_PER_SECOND = 2e10
 """A cautious rate of matrix products on one core; only the estimate of a run's time rests on it."""
 SECONDS_PER_STEP = 4e-5
 PROCESS_BYTES = 25_000_000
+HEADER_BYTES = 64 * 1024
+"""Of a checkpoint: its shapes and counters take less, whatever the network."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ def plan_of(resolved: RunSpec, preprocessing: Preprocessing, network: Network, s
     for name, limit, needed, unit in (
         ("parameters", limits.parameters, network.parameter_count, "parameters"),
         ("run_memory_bytes", limits.run_memory_bytes, memory, "bytes of memory"),
+        ("checkpoint_bytes", limits.checkpoint_bytes, _checkpoint_bytes(resolved, network), "bytes in a checkpoint"),
     ):
         if needed > limit:
             raise TooLarge(
@@ -131,6 +134,12 @@ def _memory_bytes(resolved: RunSpec, network: Network, rows: dict[str, int], bat
     encoded = sum(rows.values()) * (network.n_in + network.n_out) * size
     boundaries = batch * sum(network.widths) * size
     return vectors * network.parameter_count * size + 2 * encoded + 4 * boundaries + PROCESS_BYTES
+
+
+def _checkpoint_bytes(resolved: RunSpec, network: Network) -> int:
+    """At most: the parameters, the best ones, the optimizer's moments, and a header."""
+    vectors = 2 + len(OPTIMIZERS[resolved.training.optimizer.type].moments)
+    return vectors * network.parameter_count * np.dtype(resolved.training.dtype).itemsize + HEADER_BYTES
 
 
 def _seconds(resolved: RunSpec, network: Network, rows: dict[str, int], steps: int) -> float:
