@@ -12,6 +12,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Float, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -30,6 +31,10 @@ _PRAGMAS = (
     f"busy_timeout = {BUSY_SECONDS * 1000}",
     "temp_store = MEMORY",
 )
+
+
+UNAVAILABLE = (OperationalError, InterfaceError)
+"""What a database that is locked, full or away raises: the same statement may succeed later. Other errors stay."""
 
 
 class DatabaseTooNew(Exception):  # noqa: N818 - a state of things, said to the user in one sentence

@@ -5,16 +5,17 @@ import os
 import signal
 import threading
 from multiprocessing.connection import Connection
-from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
+from engine.errors import EngineError
 from service import logs
 from service.processes import limit_memory
 from service.settings import Settings
 from service.store import runs
-from service.store.database import Database
-from service.worker.attempt import Attempt, Fenced
+from service.store.database import UNAVAILABLE, Database
+from service.store.tables import Json
+from service.worker.attempt import Attempt, CannotTrain, Fenced
 from service.worker.rescue import TRY_AGAIN
 
 log = logging.getLogger(__name__)
@@ -24,28 +25,48 @@ SPARE_BYTES = 512 * 1024 * 1024
 
 def work(settings: Settings, run_id: str, attempt: int, memory_bytes: int, lifeline: Connection) -> None:
     """The whole life of a worker process. It ends at once when the supervisor, who holds the lifeline, is gone."""
-    stopping = threading.Event()
+    signals: list[int] = []  # no Event: a second signal within its `set` would wait for the first for ever
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the supervisor decides
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    signal.signal(signal.SIGTERM, lambda number, _: signals.append(number))
     threading.Thread(target=_end_with_parent, args=(lifeline,), name="lifeline", daemon=True).start()
     logs.configure(settings)
-    limit_memory(2 * memory_bytes + SPARE_BYTES)
+    room = 2 * memory_bytes + SPARE_BYTES
+    limit_memory(room)
     database = Database(settings.database)
     try:
-        Attempt(settings, database, run_id, attempt, stopping=stopping).run()
+        reason = _failure(Attempt(settings, database, run_id, attempt, is_stopping=lambda: bool(signals)), run_id, room)
+        if reason is not None:
+            with database.write() as session:
+                runs.end(session, run_id, attempt, "failed", reason)
     except Fenced:
         log.warning("run %s: attempt %d lost it to another worker or a user, and stops", run_id, attempt)
-    except MemoryError:
-        detail = f"training needed more memory than the {2 * memory_bytes + SPARE_BYTES} bytes it may have"
-        _fail(database, run_id, attempt, {"code": "out_of_memory", "detail": detail})
-    except SQLAlchemyError:
+        raise SystemExit(TRY_AGAIN) from None
+    except UNAVAILABLE:
         log.exception("run %s: the database could not be reached", run_id)
         raise SystemExit(TRY_AGAIN) from None
-    except Exception as error:
-        log.exception("run %s: failed", run_id)
-        _fail(database, run_id, attempt, {"code": "internal_error", "detail": f"{type(error).__name__}: {error}"[:500]})
     finally:
         database.dispose()
+
+
+def _failure(attempt: Attempt, run_id: str, room: int) -> Json | None:
+    """Train; gives the reason of a run that failed. The text of an error that nobody foresaw stays in the log."""
+    try:
+        attempt.run()
+    except (Fenced, *UNAVAILABLE):
+        raise
+    except MemoryError:
+        return {"code": "out_of_memory", "detail": f"training needed more memory than the {room} bytes it may have"}
+    except CannotTrain as error:
+        return {"code": error.code, "detail": error.detail}
+    except DBAPIError as error:
+        log.exception("run %s: could not be stored", run_id)
+        what = type(error.orig).__name__
+        return {"code": "not_storable", "detail": f"the database refuses what was to be stored ({what}), so it is lost"}
+    except Exception as error:
+        log.exception("run %s: failed", run_id)
+        text = f": {error}"[:500] if isinstance(error, EngineError) else "; its worker's log says more"
+        return {"code": "internal_error", "detail": f"{type(error).__name__}{text}"}
+    return None
 
 
 def _end_with_parent(lifeline: Connection) -> None:
@@ -53,8 +74,3 @@ def _end_with_parent(lifeline: Connection) -> None:
         lifeline.recv()
     except (EOFError, OSError):
         os._exit(1)
-
-
-def _fail(database: Database, run_id: str, attempt: int, reason: dict[str, Any]) -> None:
-    with database.write() as session:
-        runs.end(session, run_id, attempt, "failed", reason)
