@@ -6,6 +6,7 @@ fork, a fresh interpreter is started instead.
 
 import multiprocessing
 import os
+import signal
 import sys
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, SpawnContext
@@ -13,7 +14,10 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """Read by the BLAS libraries once, when NumPy is loaded."""
 
-PRELOADED = ["service.worker.process", "service.domain.ingestion"]
+UNKNOWN_EXIT = 255
+"""The exit code that is read where the process that started a child, and alone knows its end, is itself gone."""
+
+PRELOADED = ["service.preload", "service.worker.process", "service.domain.ingestion"]
 
 
 def set_up_libraries(*, threads: int) -> None:
@@ -49,6 +53,12 @@ def context() -> ForkServerContext | SpawnContext:
     found = multiprocessing.get_context("forkserver")
     found.set_forkserver_preload(PRELOADED)  # without effect once it runs
     return found
+
+
+def let_signals_in() -> None:
+    """In a process just started: from now on signals reach it. Call once their handlers are set."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))
 
 
 def warm_up() -> None:

@@ -197,10 +197,13 @@ class Server:
             )
         until(self.client.is_live, what="the server answers")
 
+    def starters(self) -> list[int]:
+        """The process ids of those that start others: one, once there is any."""
+        return [pid for pid in _children(self.process.pid) if b"forkserver" in _command(pid)]
+
     def workers(self) -> list[int]:
         """The process ids of the processes that train."""
-        servers = [pid for pid in _children(self.process.pid) if b"forkserver" in _command(pid)]
-        return [child for pid in servers for child in _children(pid)]
+        return [child for pid in self.starters() for child in _children(pid)]
 
     def kill(self) -> None:
         """kill -9, the server alone."""

@@ -42,6 +42,7 @@ ARROWS = {
     "service.worker": {
         "service.worker",
         "service.folder",
+        "service.signals",
         "service.domain",
         "service.store",
         "service.settings",

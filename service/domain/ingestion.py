@@ -12,7 +12,7 @@ from typing import Any
 from engine.data import Bounds, ingest_csv, ingest_json, open_table, profile
 from engine.errors import DataError
 from service.errors import TooLarge, Unprocessable
-from service.processes import context, limit_memory
+from service.processes import context, let_signals_in, limit_memory
 from service.settings import Limits
 
 INGESTERS: dict[str, Callable[[Path, Path, Bounds], Any]] = {
@@ -78,6 +78,7 @@ def parse(source: Path, target: Path, *, media_type: str, limits: Limits) -> dic
 
 
 def _work(sender: Connection, source: Path, target: Path, media_type: str, bounds: Bounds, memory: int) -> None:
+    let_signals_in()
     limit_memory(memory)
     try:
         ingested = INGESTERS[media_type](source, target, bounds)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from engine.errors import EngineError
 from service import logs
-from service.processes import limit_memory
+from service.processes import let_signals_in, limit_memory
 from service.settings import Settings
 from service.store import runs
 from service.store.database import UNAVAILABLE, Database
@@ -28,6 +28,7 @@ def work(settings: Settings, run_id: str, attempt: int, memory_bytes: int, lifel
     signals: list[int] = []  # no Event: a second signal within its `set` would wait for the first for ever
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the supervisor decides
     signal.signal(signal.SIGTERM, lambda number, _: signals.append(number))
+    let_signals_in()
     threading.Thread(target=_end_with_parent, args=(lifeline,), name="lifeline", daemon=True).start()
     logs.configure(settings)
     room = 2 * memory_bytes + SPARE_BYTES
