@@ -55,6 +55,15 @@ def test_a_restored_backup_is_served_as_the_folder_it_was(tmp_path: Path) -> Non
         assert served.client.create_run(dataset=dataset.id, target="label", **QUICK)
 
 
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    data = tmp_path / "what? 50% & #1"
+
+    with server(data, "--workers", "0") as served:
+        assert served.client.upload_bytes(TINY, name="tiny")
+
+    assert (data / "chainrule.sqlite3").exists()
+
+
 def test_a_file_that_the_database_does_not_name_is_moved_aside(tmp_path: Path) -> None:
     stray = tmp_path / "data" / "datasets" / "ds_of_another_time.arrow"
     stray.parent.mkdir(parents=True)
