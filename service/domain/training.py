@@ -128,17 +128,23 @@ def _check_sizes(spec: RunSpec, limits: Limits) -> None:
 
 def _memory_bytes(resolved: RunSpec, network: Network, rows: dict[str, int], batch: int) -> int:
     """Five vectors of parameters and the moments, the encoded rows twice, a batch's boundaries both ways, a process."""
-    optimizer = OPTIMIZERS[resolved.training.optimizer.type](resolved.training.optimizer)
-    vectors = 5 + sum(moment.size for moment in optimizer.start(np.zeros(1)).values())
+    vectors = 5 + _moments(resolved)
     size = np.dtype(resolved.training.dtype).itemsize
     encoded = sum(rows.values()) * (network.n_in + network.n_out) * size
     boundaries = batch * sum(network.widths) * size
     return vectors * network.parameter_count * size + 2 * encoded + 4 * boundaries + PROCESS_BYTES
 
 
+def _moments(resolved: RunSpec) -> int:
+    """How many vectors of parameters the optimizer keeps beside them."""
+    optimizer = OPTIMIZERS[resolved.training.optimizer.type](resolved.training.optimizer)
+    return sum(moment.size for moment in optimizer.start(np.zeros(1)).values())
+
+
 def _checkpoint_bytes(resolved: RunSpec, network: Network) -> int:
-    """At most: the parameters, the best ones, the optimizer's moments, and a header."""
-    vectors = 2 + len(OPTIMIZERS[resolved.training.optimizer.type].moments)
+    """At most: the parameters, their average, the best ones, waiting gradients, the moments, and a header."""
+    training = resolved.training
+    vectors = 2 + (training.average is not None) + (training.accumulate > 1) + _moments(resolved)
     return vectors * network.parameter_count * np.dtype(resolved.training.dtype).itemsize + HEADER_BYTES
 
 

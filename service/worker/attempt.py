@@ -120,7 +120,7 @@ class Attempt:
         self.last: Json | None = run.last
         self.fingerprint = fingerprint(self.spec.training.dtype)
         self.state = self._load() or TrainingState.of(self.spec, self.network, self.parts.training)
-        self.begun_at = self._position()
+        self.stored_at = self._position()
         self._note_fingerprint(run)
         if self.state.optimizer is None:
             self._say("warning", {"detail": "goes on from parameters alone: its optimizer starts anew"})
@@ -229,10 +229,12 @@ class Attempt:
         With `current` the state as it is now, too. Gives whether the run is over.
         """
         snapshots, position = self.unsaved.snapshots, self._position()
-        if current and position not in [self.begun_at, *((each.epoch, each.step) for each in snapshots)]:
+        if current and position not in [self.stored_at, *((each.epoch, each.step) for each in snapshots)]:
             snapshots.append(self._snapshot(self._last_values() if position[1] == 0 else None))
         self.best, self.last, is_over = self._write(lambda session: self._store(session, snapshots, end, values))
         self.unsaved = Unsaved()
+        if current:
+            self.stored_at = position
         return is_over
 
     def _store(
