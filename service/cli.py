@@ -267,10 +267,10 @@ def _settings(**options: Any) -> Any:
 
 
 def _prepare_process(settings: Any) -> None:
-    """Before NumPy is loaded: its threads; then the log."""
-    from service.processes import set_threads
+    """Before NumPy and pyarrow are loaded: how they work; then the log."""
+    from service.processes import set_up_libraries
 
-    set_threads(settings.worker_threads)
+    set_up_libraries(threads=settings.worker_threads)
     from service import logs
 
     logs.configure(settings)

@@ -3,9 +3,7 @@
 import gc
 import logging
 import socket
-import threading
 from collections.abc import Callable
-from types import FrameType
 
 import uvicorn
 
@@ -13,6 +11,7 @@ from service import folder, processes
 from service.app import create_app
 from service.domain import datasets
 from service.settings import Settings
+from service.signals import run_until_signalled
 from service.store.database import Database, migrate
 from service.worker.rescue import requeue_orphans
 from service.worker.supervisor import Supervisor
@@ -26,35 +25,17 @@ class CannotServe(Exception):  # noqa: N818 - said to the user in one sentence
     """The server can't start, and why."""
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn's server; the first signal ends it in order, with exit code 0, the second at once."""
-
-    def __init__(self, config: uvicorn.Config, supervisor: Supervisor, stopping: threading.Event) -> None:
-        super().__init__(config)
-        self.supervisor, self.stopping = supervisor, stopping
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self.stopping.is_set():
-            self.supervisor.kill()
-            self.force_exit = True
-        else:
-            log.info("stopping: the runs under way are stored and put back into the queue")
-        self.stopping.set()  # open streams of events end by themselves
-        self.supervisor.stop()
-        self.should_exit = True  # all that uvicorn's own does, but for raising the signal again at the end
-
-
 def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:
     """Serve until a signal ends it. `ready` is called with the address once requests are answered.
 
     Raises CannotServe or FolderUnusable with a sentence for the user.
     """
     _refuse_open_door(settings)
-    with folder.locked(settings.data) as server_id:
+    with folder.locked(settings.data):
         database = Database(settings.database)
         try:
             processes.warm_up()
-            _prepare(settings, database, server_id)
+            server_id = _prepare(settings, database)
             _run(settings, database, server_id, ready)
         finally:
             database.dispose()
@@ -68,7 +49,8 @@ def _refuse_open_door(settings: Settings) -> None:
         )
 
 
-def _prepare(settings: Settings, database: Database, server_id: str) -> None:
+def _prepare(settings: Settings, database: Database) -> str:
+    """Bring database and folder in order, and give the server's id: its folder's."""
     if database.is_sqlite:
         log.info("SQLite %s", database.sqlite_version)
         if not database.is_sqlite_safe:
@@ -78,14 +60,16 @@ def _prepare(settings: Settings, database: Database, server_id: str) -> None:
                 database.sqlite_version,
             )
     migrate(database)
+    server_id = folder.bind(settings.data, database)
     datasets.clean_up(database, settings.data)
     requeue_orphans(database, server_id)
+    return server_id
 
 
 def _run(settings: Settings, database: Database, server_id: str, ready: Callable[[str], None] | None) -> None:
     app = create_app(settings, database)
     listener = _listen(settings)
-    address = "http://{}:{}".format(*listener.getsockname()[:2])
+    address = _address(listener)
     supervisor = Supervisor(settings, database, slots=settings.workers, server_id=server_id)
     config = uvicorn.Config(
         app,
@@ -95,16 +79,27 @@ def _run(settings: Settings, database: Database, server_id: str, ready: Callable
         server_header=False,
         h11_max_incomplete_event_size=64 * 1024,
     )
-    server = _Server(config, supervisor, app.state.stopping)
+    server = uvicorn.Server(config)
     app.state.on_started = lambda: _started(address, ready)
-    thread = threading.Thread(target=supervisor.run, name="supervisor")
-    thread.start()
-    try:
+
+    def answer() -> None:
         server.run(sockets=[listener])
-    finally:
-        app.state.stopping.set()
+        if not server.started:
+            raise CannotServe("the API could not be started; the log says why")
+
+    def stop() -> None:
+        log.info("stopping: the runs under way are stored and put back into the queue")
+        app.state.stopping.set()  # open streams of events end by themselves
+        server.should_exit = True
         supervisor.stop()
-        thread.join()
+
+    def kill() -> None:
+        server.force_exit = True
+        supervisor.kill()
+
+    try:
+        run_until_signalled({"api": answer, "supervisor": supervisor.run}, stop=stop, kill=kill)
+    finally:
         listener.close()
 
 
@@ -122,6 +117,11 @@ def _listen(settings: Settings) -> socket.socket:
         ) from error
     listener.set_inheritable(False)
     return listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"http://{host}:{port}"
 
 
 def _started(address: str, ready: Callable[[str], None] | None) -> None:

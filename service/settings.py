@@ -2,10 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 Positive = Annotated[int, Field(ge=1)]
@@ -31,6 +34,7 @@ class Limits(BaseSettings):
     epochs: Positive = 100_000
     run_memory_bytes: Positive = 4 * GIB
     queued_runs: Positive = 10_000
+    checkpoint_bytes: Annotated[int, Field(ge=1, le=10**9)] = 10**9
     checkpoint_bytes_per_run: Positive = 512 * MIB
     predict_rows: Positive = 100_000
     inspect_rows: Positive = 4_096
@@ -66,9 +70,12 @@ class Settings(BaseSettings):
     limits: Limits = Field(default_factory=Limits)
 
     @property
-    def database(self) -> str:
-        """The URL of the database."""
-        return self.database_url or f"sqlite:///{(self.data / 'chainrule.sqlite3').resolve()}"
+    def database(self) -> "URL | str":
+        """The URL of the database, made of its parts: in a URL as text some characters of a path would mean more."""
+        from sqlalchemy.engine import URL  # heavy, and most commands only talk to a server
+
+        file = (self.data / "chainrule.sqlite3").resolve()
+        return self.database_url or URL.create("sqlite", database=str(file))
 
 
 class BadSettings(Exception):  # noqa: N818 - said to the user in one sentence

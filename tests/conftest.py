@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.settings import Limits
+from service.store.database import Database, migrate
 from tests.support import POSTGRESQL, Api, fresh_postgresql
 
 
@@ -59,3 +60,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         return
     with fresh_postgresql() as address:
         yield address
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    """A migrated, empty database."""
+    found = Database(url)
+    migrate(found)
+    yield found
+    found.dispose()

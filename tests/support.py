@@ -18,6 +18,7 @@ import httpx
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
+from service import folder
 from service.app import create_app
 from service.client import Client
 from service.domain import datasets
@@ -61,12 +62,13 @@ def problem(answer: httpx.Response, status: int, code: str | None = None) -> Jso
 class Api:
     """The API over a folder, in this process: requests reach it without a socket, and `work` trains what is queued."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.settings = Settings(data=folder, **settings)
+    def __init__(self, data: Path, **settings: Any) -> None:
+        data.mkdir(parents=True, exist_ok=True)
+        self.settings = Settings(data=data, **settings)
         self.database = Database(self.settings.database)
         migrate(self.database)
-        datasets.clean_up(self.database, self.settings.data)
+        folder.bind(data, self.database)
+        datasets.clean_up(self.database, data)
         self.app = create_app(self.settings, self.database)
         with self.database.write() as session:
             workers.register(session, worker_id=WORKER, host="here", pid=os.getpid(), server_id=None)
@@ -135,7 +137,11 @@ class Api:
 
     def attempt(self, claim: runs.Claim, stopping: threading.Event | None = None) -> Attempt:
         return Attempt(
-            self.settings, self.database, claim.run_id, claim.attempt, stopping=stopping or threading.Event()
+            self.settings,
+            self.database,
+            claim.run_id,
+            claim.attempt,
+            is_stopping=(stopping or threading.Event()).is_set,
         )
 
     def work(self) -> None:
@@ -191,10 +197,13 @@ class Server:
             )
         until(self.client.is_live, what="the server answers")
 
+    def starters(self) -> list[int]:
+        """The process ids of those that start others: one, once there is any."""
+        return [pid for pid in _children(self.process.pid) if b"forkserver" in _command(pid)]
+
     def workers(self) -> list[int]:
         """The process ids of the processes that train."""
-        servers = [pid for pid in _children(self.process.pid) if b"forkserver" in _command(pid)]
-        return [child for pid in servers for child in _children(pid)]
+        return [child for pid in self.starters() for child in _children(pid)]
 
     def kill(self) -> None:
         """kill -9, the server alone."""

@@ -41,6 +41,8 @@ ARROWS = {
     },
     "service.worker": {
         "service.worker",
+        "service.folder",
+        "service.signals",
         "service.domain",
         "service.store",
         "service.settings",
@@ -116,6 +118,7 @@ def test_the_engine_needs_numpy_and_little_else() -> None:
 def test_the_same_resource_has_the_same_file_name_in_each_layer() -> None:
     routes = {path.stem for path in files("service.routes")} - {"__init__"}
 
+    alone = {"training", "ingestion", "idempotency", "database", "folder", "pages", "tables", "epochs", "workers"}
     for layer in ("domain", "store"):
         strays = {path.stem for path in files(f"service.{layer}")} - {"__init__"} - routes
-        assert strays <= {"training", "ingestion", "idempotency", "database", "pages", "tables", "epochs", "workers"}
+        assert strays <= alone

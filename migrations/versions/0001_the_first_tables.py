@@ -11,6 +11,11 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "data_folder",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
         "datasets",
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
@@ -34,9 +39,9 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=255), nullable=False),
         sa.Column("route", sa.String(length=200), nullable=False),
         sa.Column("body_sha256", sa.String(length=64), nullable=False),
-        sa.Column("status", sa.Integer(), nullable=True),
-        sa.Column("headers", sa.JSON(none_as_null=True), nullable=True),
-        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("headers", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("key", "route"),
     )
@@ -98,6 +103,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(op.f("ix_runs_dataset_id"), "runs", ["dataset_id"], unique=False)
+    op.create_index(op.f("ix_runs_parent_id"), "runs", ["parent_id"], unique=False)
+    op.create_index(op.f("ix_runs_worker_id"), "runs", ["worker_id"], unique=False)
     op.create_index("runs_by_creation", "runs", ["created_at", "id"], unique=False)
     op.create_index("runs_to_claim", "runs", ["status", "priority", "created_at"], unique=False)
 
@@ -167,3 +174,4 @@ def downgrade() -> None:
     op.drop_table("workers")
     op.drop_table("idempotency_keys")
     op.drop_table("datasets")
+    op.drop_table("data_folder")

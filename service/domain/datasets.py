@@ -1,5 +1,6 @@
 """Datasets: from an upload's bytes to a typed table, and what lists, shows and deletes it."""
 
+import logging
 import os
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -19,8 +20,11 @@ from service.store.database import Database
 from service.store.pages import BadCursor, Page
 from service.store.tables import DatasetRow
 
+log = logging.getLogger(__name__)
+
 UPLOADS = "uploads"
 FOLDER = "datasets"
+LOST = "lost"
 
 
 def path_of(data: Path, dataset_id: str) -> Path:
@@ -118,7 +122,10 @@ def remove_file(data: Path, dataset_id: str) -> None:
 
 
 def clean_up(database: Database, data: Path) -> None:
-    """Make the folders, and remove what a crash left: half-received uploads, files that no row names."""
+    """Make the folders, and clear what a crash left: half-received uploads, and dataset files that no row names.
+
+    Those are moved aside and never deleted: should the database be an older copy, they are someone's data.
+    """
     for folder in (data / UPLOADS, data / FOLDER):
         folder.mkdir(parents=True, exist_ok=True)
     for leftover in (data / UPLOADS).iterdir():
@@ -127,7 +134,9 @@ def clean_up(database: Database, data: Path) -> None:
         known = datasets.ids(session)
     for path in (data / FOLDER).glob("ds_*.arrow"):
         if path.stem not in known:
-            path.unlink(missing_ok=True)
+            (data / LOST).mkdir(exist_ok=True)
+            path.replace(data / LOST / path.name)
+            log.warning("the database has no dataset %s: its file was moved to %s", path.stem, data / LOST)
 
 
 def _move_durably(source: Path, target: Path) -> None:

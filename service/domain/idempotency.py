@@ -16,8 +16,8 @@ def replay(session: Session, key: str, route: str, body_sha256: str) -> Response
         raise Unprocessable(
             "Idempotency-Key: this key was used with another body; choose a new one.", code="idempotency_key_reused"
         )
-    headers = {**(known.headers or {}), "Idempotency-Replayed": "true"}
-    return Response(known.body, known.status or 200, headers, "application/json")
+    headers = {**known.headers, "Idempotency-Replayed": "true"}
+    return Response(known.body, known.status, headers, "application/json")
 
 
 def record(session: Session, key: str, route: str, body_sha256: str, answer: Response) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from engine.data import Bounds, ingest_csv, ingest_json, open_table, profile
 from engine.errors import DataError
 from service.errors import TooLarge, Unprocessable
-from service.processes import context
+from service.processes import context, let_signals_in, limit_memory
 from service.settings import Limits
 
 INGESTERS: dict[str, Callable[[Path, Path, Bounds], Any]] = {
@@ -78,7 +78,8 @@ def parse(source: Path, target: Path, *, media_type: str, limits: Limits) -> dic
 
 
 def _work(sender: Connection, source: Path, target: Path, media_type: str, bounds: Bounds, memory: int) -> None:
-    _limit_memory(memory)
+    let_signals_in()
+    limit_memory(memory)
     try:
         ingested = INGESTERS[media_type](source, target, bounds)
         table = open_table(target)
@@ -95,14 +96,3 @@ def _work(sender: Connection, source: Path, target: Path, media_type: str, bound
         sender.send(error)
     except MemoryError:
         sender.send(MemoryError)
-
-
-def _limit_memory(limit: int) -> None:
-    """Bound the address space, where the system can."""
-    try:
-        import resource
-    except ImportError:
-        return
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    soft = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))

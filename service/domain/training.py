@@ -19,6 +19,8 @@ FLOPS_PER_SECOND = 2e10
 """A cautious rate of matrix products on one core; only the estimate of a run's time rests on it."""
 SECONDS_PER_STEP = 4e-5
 PROCESS_BYTES = 25_000_000
+HEADER_BYTES = 64 * 1024
+"""Of a checkpoint: its shapes and counters take less, whatever the network."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def plan_of(resolved: RunSpec, preprocessing: Preprocessing, network: Network, s
     for name, limit, needed, unit in (
         ("parameters", limits.parameters, network.parameter_count, "parameters"),
         ("run_memory_bytes", limits.run_memory_bytes, memory, "bytes of memory"),
+        ("checkpoint_bytes", limits.checkpoint_bytes, _checkpoint_bytes(resolved, network), "bytes in a checkpoint"),
     ):
         if needed > limit:
             raise TooLarge(
@@ -130,8 +133,7 @@ def _memory_bytes(resolved: RunSpec, network: Network, rows: dict[str, int], bat
     That is every boundary of a batch in both directions and again for the batches gathered with it, every boundary of
     the rows evaluated at once, and the scratch of both.
     """
-    optimizer = OPTIMIZERS[resolved.training.optimizer.type](resolved.training.optimizer)
-    vectors = 5 + sum(moment.size for moment in optimizer.start(np.zeros(1)).values())
+    vectors = 5 + _moments(resolved)
     size = np.dtype(resolved.training.dtype).itemsize
     encoded = sum(rows.values()) * (network.n_in + network.n_out)
     width, scratch = sum(network.widths), network.scratch_width
@@ -139,6 +141,19 @@ def _memory_bytes(resolved: RunSpec, network: Network, rows: dict[str, int], bat
     evaluated = min(network.evaluation_rows, max(rows.values())) * (width + scratch)
     fixed = (resolved.training.shards + 1) * network.fixed_scratch_size
     return size * (vectors * network.parameter_count + 2 * encoded + trained + evaluated + fixed) + PROCESS_BYTES
+
+
+def _moments(resolved: RunSpec) -> int:
+    """How many vectors of parameters the optimizer keeps beside them."""
+    optimizer = OPTIMIZERS[resolved.training.optimizer.type](resolved.training.optimizer)
+    return sum(moment.size for moment in optimizer.start(np.zeros(1)).values())
+
+
+def _checkpoint_bytes(resolved: RunSpec, network: Network) -> int:
+    """At most: the parameters, their average, the best ones, waiting gradients, the moments, and a header."""
+    training = resolved.training
+    vectors = 2 + (training.average is not None) + (training.accumulate > 1) + _moments(resolved)
+    return vectors * network.parameter_count * np.dtype(resolved.training.dtype).itemsize + HEADER_BYTES
 
 
 def _seconds(resolved: RunSpec, network: Network, rows: dict[str, int], steps: int) -> float:

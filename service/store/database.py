@@ -11,7 +11,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Float, create_engine, event, inspect, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -32,6 +33,10 @@ _PRAGMAS = (
 )
 
 
+UNAVAILABLE = (OperationalError, InterfaceError)
+"""What a database that is locked, full or away raises: the same statement may succeed later. Other errors stay."""
+
+
 class DatabaseTooNew(Exception):  # noqa: N818 - a state of things, said to the user in one sentence
     """The database was written by a newer release."""
 
@@ -39,7 +44,7 @@ class DatabaseTooNew(Exception):  # noqa: N818 - a state of things, said to the 
 class Database:
     """One database, by URL. `read` and `write` are its transactions."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: URL | str) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.sqlite = _sqlite_module()

@@ -184,6 +184,8 @@ def _changed(result: Any) -> bool:
 
 _EXPIRED = and_(RunRow.status == "running", RunRow.lease_until < database_now())
 _UNWISHED = and_(RunRow.cancel_requested_at.is_(None), RunRow.pause_requested_at.is_(None))
+_WISHED = ((RunRow.cancel_requested_at, "cancelled"), (RunRow.pause_requested_at, "paused"))
+"""What a user can want of a running run, the stronger first, and where it leads."""
 _CLAIMABLE: ColumnElement[bool] = or_(RunRow.status == "queued", and_(_EXPIRED, _UNWISHED))
 
 
@@ -234,16 +236,16 @@ def claim(session: Session, worker_id: str, *, lease_seconds: float) -> Claim | 
 
 def settle_expired(session: Session) -> None:
     """End or pause the runs that lost their worker while a user wanted just that."""
-    for wished, status in ((RunRow.cancel_requested_at, "cancelled"), (RunRow.pause_requested_at, "paused")):
+    for wished, status in _WISHED:
         found = session.scalars(
             update(RunRow)
             .where(_EXPIRED, wished.is_not(None))
-            .values(status=status, reason={"code": f"{status}_by_user", "detail": "as asked"}, **_clean(status))
+            .values(status=status, reason=_as_asked(status), **_clean(status))
             .returning(RunRow.id)
             .execution_options(synchronize_session=False)
         ).all()
         for run_id in found:
-            events.append(session, run_id, status)
+            events.append(session, run_id, status, _as_asked(status))
 
 
 def beat(session: Session, run_id: str, attempt: int, *, lease_seconds: float, epoch: int, step: int) -> Wishes | None:
@@ -269,25 +271,39 @@ def fenced(session: Session, run_id: str, attempt: int, **values: Any) -> bool:
     return _changed(session.execute(change.execution_options(synchronize_session=False)))
 
 
-def end(session: Session, run_id: str, attempt: int, status: str, reason: Json, **values: Any) -> bool:
-    """Move a run that is still ours from running to paused or to its end, with its event."""
-    change = (
-        update(RunRow).where(_mine(run_id, attempt)).values(status=status, reason=reason, **_clean(status), **values)
-    )
+def end(session: Session, run_id: str, attempt: int, status: str, reason: Json) -> bool:
+    """Move a run that is still ours from running to its end, with its event."""
+    return _end(session, _mine(run_id, attempt), run_id, status, reason)
+
+
+def end_as_asked(session: Session, run_id: str, attempt: int) -> str | None:
+    """Cancel or pause a run that is still ours if a user wants it now; gives its status, None if no one does.
+
+    A wish that was seen earlier does not count: it may have been taken back, or another may stand beside it.
+    """
+    for wished, status in _WISHED:
+        if _end(session, and_(_mine(run_id, attempt), wished.is_not(None)), run_id, status, _as_asked(status)):
+            return status
+    return None
+
+
+def _end(session: Session, where: ColumnElement[bool], run_id: str, status: str, reason: Json) -> bool:
+    change = update(RunRow).where(where).values(status=status, reason=reason, **_clean(status))
     if not _changed(session.execute(change.execution_options(synchronize_session=False))):
         return False
     events.append(session, run_id, status, reason)
     return True
 
 
+def _as_asked(status: str) -> Json:
+    return {"code": f"{status}_by_user", "detail": "as asked"}
+
+
 def give_back(session: Session, run_id: str, attempt: int, *, event: str, reason: Json) -> str | None:
     """Put a run that is still ours back into the queue, or where a user wanted it. Gives its status, None if fenced."""
-    row = session.execute(select(RunRow).where(_mine(run_id, attempt)).with_for_update()).scalar_one_or_none()
-    if row is None:
+    if not holds(session, run_id, attempt):
         return None
-    if row.cancel_requested_at is not None or row.pause_requested_at is not None:
-        status = "cancelled" if row.cancel_requested_at is not None else "paused"
-        end(session, run_id, attempt, status, {"code": f"{status}_by_user", "detail": "as asked"})
+    if (status := end_as_asked(session, run_id, attempt)) is not None:
         return status
     events.append(session, run_id, event, reason)
     change = update(RunRow).where(_mine(run_id, attempt)).values(status="queued", reason=reason, **_clean("queued"))

@@ -36,6 +36,14 @@ class Row(DeclarativeBase):
     }
 
 
+class FolderRow(Row):
+    """The one data folder that this database belongs to: its files are the datasets named here."""
+
+    __tablename__ = "data_folder"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+
+
 class DatasetRow(Row):
     """An uploaded table. Its typed columns lie in the data folder, in `datasets/<id>.arrow`."""
 
@@ -79,7 +87,7 @@ class RunRow(Row):
     parameter_count: Mapped[int] = mapped_column(BigInteger)
     memory_bytes: Mapped[int] = mapped_column(BigInteger)
     seed: Mapped[int] = mapped_column(BigInteger)
-    parent_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"))
+    parent_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"), index=True)
     parent_checkpoint_id: Mapped[str | None] = mapped_column(String(40))
 
     status: Mapped[str] = mapped_column(String(20))
@@ -92,7 +100,7 @@ class RunRow(Row):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 
-    worker_id: Mapped[str | None] = mapped_column(ForeignKey("workers.id", ondelete="SET NULL"))
+    worker_id: Mapped[str | None] = mapped_column(ForeignKey("workers.id", ondelete="SET NULL"), index=True)
     attempt: Mapped[int]
     """Only ever rises: every write of a worker carries the attempt it claimed, which is the fence."""
     deaths: Mapped[int]
@@ -211,8 +219,7 @@ class IdempotencyRow(Row):
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     route: Mapped[str] = mapped_column(String(200), primary_key=True)
     body_sha256: Mapped[str] = mapped_column(String(64))
-    status: Mapped[int | None]
-    """Null while the first request is still being answered."""
-    headers: Mapped[Json | None]
-    body: Mapped[bytes | None]
+    status: Mapped[int]
+    headers: Mapped[Json]
+    body: Mapped[bytes]
     created_at: Mapped[datetime]

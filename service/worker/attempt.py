@@ -1,14 +1,13 @@
 """One attempt at a run: take up the newest checkpoint, train, store, and end in one of the ways a run can."""
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from math import isfinite
+from typing import Any, TypeVar
 
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from engine import checkpoints as formats
@@ -25,22 +24,36 @@ from service.domain.training import Parts, parts
 from service.ids import new_id
 from service.settings import Settings
 from service.store import checkpoints, epochs, events, runs
-from service.store.database import Database
-from service.store.tables import CheckpointRow, RunRow
+from service.store.database import UNAVAILABLE, Database
+from service.store.tables import CheckpointRow, Json, RunRow
 from service.worker.heartbeat import Heartbeat
 
 log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 0.25
 FIRST_CHECKPOINT_SECONDS = 0.8
+RETRY_SECONDS = 2.0
+"""So long a write is tried again although someone waits for the run to stop."""
+
+Result = TypeVar("Result")
+Ending = Callable[[Session], object]
+"""Ends the run within a transaction that stores; gives something true if the run is over."""
 
 
 class Fenced(Exception):  # noqa: N818 - what happened
     """The run is no longer this attempt's."""
 
 
+class CannotTrain(Exception):  # noqa: N818 - said to the user
+    """The run can't be trained by anyone: a code, and a sentence."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code, self.detail = code, detail
+
+
 @dataclass
-class Moment:
+class Snapshot:
     """A state of the training that is to be stored."""
 
     epoch: int
@@ -57,18 +70,24 @@ class Unsaved:
     """What happened since the last flush."""
 
     reports: list[EpochReport] = field(default_factory=list)
-    best: Moment | None = None
-    periodic: list[Moment] = field(default_factory=list)
+    best: Snapshot | None = None
+    periodic: list[Snapshot] = field(default_factory=list)
+
+    @property
+    def snapshots(self) -> list[Snapshot]:
+        """All that are to be stored, the best one last."""
+        return [each for each in self.periodic if each is not self.best] + ([self.best] if self.best else [])
 
 
 class Attempt:
     """The training of one run under one claim."""
 
     def __init__(
-        self, settings: Settings, database: Database, run_id: str, attempt: int, *, stopping: threading.Event
+        self, settings: Settings, database: Database, run_id: str, attempt: int, *, is_stopping: Callable[[], bool]
     ) -> None:
-        self.settings, self.database, self.stopping = settings, database, stopping
-        self.run_id, self.attempt = run_id, attempt
+        self.settings, self.database, self.is_stopping = settings, database, is_stopping
+        self.run_id = run_id
+        self.claim = (run_id, attempt)
         self.heart = Heartbeat(database, run_id, attempt, lease_seconds=settings.lease_seconds, position=self._position)
         self.state: TrainingState | None = None
         self.unsaved = Unsaved()
@@ -93,18 +112,27 @@ class Attempt:
             run = runs.get(session, self.run_id)
             if run is None:
                 raise Fenced
-            self.reported = epochs.last(session, self.run_id)
         self.spec = RunSpec.model_validate(run.resolved)
         self.preprocessing = Preprocessing.from_json(run.preprocessing)
         self.network = Network.of(self.spec, n_in=self.preprocessing.n_in)
-        table = datasets.table_of(self.settings.data, run.dataset_id)
-        self.parts: Parts = parts(self.spec, self.preprocessing, self.network, table)
-        self.best: dict[str, Any] | None = run.best
-        self.last: dict[str, Any] | None = run.last
+        self.parts = self._parts(run.dataset_id)
+        self.best: Json | None = run.best
+        self.last: Json | None = run.last
         self.fingerprint = fingerprint(self.spec.training.dtype)
         self.state = self._load() or TrainingState.of(self.spec, self.network, self.parts.training)
-        self.begun_at = self._position()
+        self.stored_at = self._position()
         self._note_fingerprint(run)
+        if self.state.optimizer is None:
+            self._say("warning", {"detail": "goes on from parameters alone: its optimizer starts anew"})
+
+    def _parts(self, dataset_id: str) -> Parts:
+        try:
+            table = datasets.table_of(self.settings.data, dataset_id)
+        except FileNotFoundError as error:
+            raise CannotTrain(
+                "dataset_missing", f"the file of dataset {dataset_id} is not in the data folder"
+            ) from error
+        return parts(self.spec, self.preprocessing, self.network, table)
 
     def _load(self) -> TrainingState | None:
         """The furthest stored state that is whole; None if nothing was stored. Says so where one is damaged."""
@@ -125,7 +153,7 @@ class Attempt:
             changed = [name for name in self.fingerprint if run.fingerprint.get(name) != self.fingerprint[name]]
             detail = f"goes on under another fingerprint ({', '.join(changed)}); the last bits may differ"
             self._say("warning", {"detail": detail, "before": run.fingerprint, "now": self.fingerprint})
-        self._write(lambda session: self._fenced(session, fingerprint=self.fingerprint))
+        self._write(lambda session: self._hold(session, fingerprint=self.fingerprint))
 
     # Training ------------------------------------------------------------------------------------------------------
 
@@ -151,7 +179,7 @@ class Attempt:
 
     def _wants_attention(self) -> bool:
         """Asked after every batch."""
-        return self.heart.wants_attention or self.stopping.is_set() or time.monotonic() >= self.next_checkpoint
+        return self.heart.wants_attention or self.is_stopping() or time.monotonic() >= self.next_checkpoint
 
     def _note(self, report: EpochReport) -> None:
         """Remember an epoch, and its state where it is one to keep."""
@@ -159,30 +187,33 @@ class Attempt:
         every = self.spec.training.checkpoints.every
         is_periodic = every is not None and report.epoch % every == 0
         if report.improved or is_periodic:
-            moment = self._moment(report.values)
-            moment.is_best, moment.is_periodic = report.improved, is_periodic
+            snapshot = self._snapshot(report.values)
+            snapshot.is_best, snapshot.is_periodic = report.improved, is_periodic
             if is_periodic:
-                self.unsaved.periodic.append(moment)
+                self.unsaved.periodic.append(snapshot)
             if report.improved:
-                self.unsaved.best = moment
+                self.unsaved.best = snapshot
 
     def _stop_if_wanted(self) -> bool:
+        """Store and end as someone asked. A wish that was taken back meanwhile ends nothing."""
         if self.heart.is_lost:
             raise Fenced
-        if self.heart.cancel:
-            self._save(end=("cancelled", {"code": "cancelled_by_user", "detail": "as asked"}))
-        elif self.heart.pause:
-            self._save(end=("paused", {"code": "paused_by_user", "detail": "as asked"}))
-        elif self.stopping.is_set():
-            self._save(end=("queued", {"code": "worker_stopped", "detail": "its worker was asked to stop"}))
-        else:
-            return False
-        return True
+        if self.heart.cancel or self.heart.pause:
+            if self._save(current=True, end=lambda session: runs.end_as_asked(session, *self.claim)):
+                return True
+            self.heart.forget_wishes()
+        if self.is_stopping():
+            reason = {"code": "worker_stopped", "detail": "its worker was asked to stop"}
+            return self._save(
+                current=True,
+                end=lambda session: runs.give_back(session, *self.claim, event="requeued", reason=reason),
+            )
+        return False
 
     def _save_if_due(self, report: EpochReport | StepReport) -> None:
         now = time.monotonic()
         if now >= self.next_checkpoint:
-            self._save(checkpoint=True)
+            self._save(current=True)
             self.next_checkpoint = time.monotonic() + self.settings.checkpoint_seconds
         elif now >= self.next_flush and isinstance(report, EpochReport):
             self._save()
@@ -192,42 +223,49 @@ class Attempt:
 
     # Storing -------------------------------------------------------------------------------------------------------
 
-    def _save(
-        self,
-        *,
-        checkpoint: bool = False,
-        end: tuple[str, dict[str, Any]] | None = None,
-        **values: Any,
-    ) -> None:
-        """Store all that is unsaved, in one transaction: epochs, events, checkpoints, the run's own columns."""
-        moments = list(self.unsaved.periodic)
-        if self.unsaved.best is not None and self.unsaved.best not in moments:
-            moments.append(self.unsaved.best)
-        if (checkpoint or end is not None) and self._position() != self.begun_at:
-            position = self._position()
-            if not any((moment.epoch, moment.step) == position for moment in moments):
-                moments.append(self._moment(self._last_values() if position[1] == 0 else None))
-        self._write(lambda session: self._store(session, moments, end, values))
+    def _save(self, *, current: bool = False, end: Ending | None = None, **values: Any) -> bool:
+        """Store all that is unsaved, in one transaction: epochs, events, checkpoints, the run's own columns.
+
+        With `current` the state as it is now, too. Gives whether the run is over.
+        """
+        snapshots, position = self.unsaved.snapshots, self._position()
+        if current and position not in [self.stored_at, *((each.epoch, each.step) for each in snapshots)]:
+            snapshots.append(self._snapshot(self._last_values() if position[1] == 0 else None))
+        self.best, self.last, is_over = self._write(lambda session: self._store(session, snapshots, end, values))
         self.unsaved = Unsaved()
+        if current:
+            self.stored_at = position
+        return is_over
 
     def _store(
-        self,
-        session: Session,
-        moments: list[Moment],
-        end: tuple[str, dict[str, Any]] | None,
-        values: dict[str, Any],
-    ) -> None:
+        self, session: Session, snapshots: list[Snapshot], end: Ending | None, values: dict[str, Any]
+    ) -> tuple[Json | None, Json | None, bool]:
+        """Write, and give the run's best and last and whether it is over.
+
+        It may have to be done again, so nothing outside the transaction changes here.
+        """
+        self._hold(session)
         epoch, step = self._position()
-        happened = []
+        best, last = self.best, self.last
+        happened: list[tuple[str, Json]] = []
+        reported = epochs.last(session, self.run_id)
         for report in self.unsaved.reports:
-            self.last = {"epoch": report.epoch, "values": report.values, "checkpoint": None}
-            if report.epoch > self.reported:
+            last = {"epoch": report.epoch, "values": report.values, "checkpoint": None}
+            if report.epoch > reported:
                 happened.append(("epoch", {"epoch": report.epoch, **report.values}))
-        for moment in moments:
-            happened.append(("checkpoint", self._store_moment(session, moment)))
-        if moments:
+        for snapshot in snapshots:
+            row = self._store_snapshot(session, snapshot)
+            happened.append(
+                ("checkpoint", {"checkpoint": row.id, "epoch": row.epoch, "step": row.step, "best": row.is_best})
+            )
+            found = self._state.best
+            if row.is_best and found is not None:
+                best = {"epoch": row.epoch, "metric": found.metric, "value": found.value, "checkpoint": row.id}
+            if last is not None and (row.epoch, row.step) == (last["epoch"], 0):
+                last = {**last, "checkpoint": row.id}
+        if snapshots:
             values = {**values, "deaths": 0}
-        self._fenced(session, epoch=epoch, step=step, best=self.best, last=self.last, **values)
+        self._hold(session, epoch=epoch, step=step, best=best, last=last, **values)
         if happened:
             events.append_all(session, self.run_id, happened)
         epochs.record(
@@ -242,76 +280,67 @@ class Attempt:
                 for report in self.unsaved.reports
             ],
         )
-        if moments:
+        if snapshots:
             checkpoints.prune(
                 session,
                 self.run_id,
                 keep_periodic=self.spec.training.checkpoints.keep,
                 maximum_bytes=self.settings.limits.checkpoint_bytes_per_run,
             )
-        self.reported = max([self.reported, *(report.epoch for report in self.unsaved.reports)])
-        if end is not None:
-            self._end(session, *end)
+        return best, last, end is not None and bool(end(session))
 
-    def _store_moment(self, session: Session, moment: Moment) -> dict[str, Any]:
+    def _store_snapshot(self, session: Session, snapshot: Snapshot) -> CheckpointRow:
         row = CheckpointRow(
             id=new_id("ckpt"),
             run_id=self.run_id,
-            epoch=moment.epoch,
-            step=moment.step,
-            is_best=moment.is_best,
-            is_periodic=moment.is_periodic,
-            values=moment.values,
-            parameters_digest=moment.digest,
+            epoch=snapshot.epoch,
+            step=snapshot.step,
+            is_best=snapshot.is_best,
+            is_periodic=snapshot.is_periodic,
+            values=snapshot.values,
+            parameters_digest=snapshot.digest,
             fingerprint=self.fingerprint,
             created_at=datetime.now(UTC),
         )
-        checkpoints.add(session, row, moment.content)
-        best = self._state.best
-        if moment.is_best and best is not None:
-            self.best = {"epoch": moment.epoch, "metric": best.metric, "value": best.value, "checkpoint": row.id}
-        if self.last is not None and moment.step == 0 and moment.epoch == self.last["epoch"]:
-            self.last["checkpoint"] = row.id
-        return {"checkpoint": row.id, "epoch": moment.epoch, "step": moment.step, "best": moment.is_best}
+        checkpoints.add(session, row, snapshot.content)
+        return row
 
-    def _end(self, session: Session, status: str, reason: dict[str, Any]) -> None:
-        if status == "queued":
-            runs.give_back(session, self.run_id, self.attempt, event="requeued", reason=reason)
-        elif not runs.end(session, self.run_id, self.attempt, status, reason):
-            raise Fenced
-
-    def _moment(self, values: dict[str, Any] | None) -> Moment:
+    def _snapshot(self, values: dict[str, Any] | None) -> Snapshot:
         state = self._state
         content = formats.dump(state, self.network)
-        return Moment(state.epoch, state.step, content, digest(state.parameters), values)
+        return Snapshot(state.epoch, state.step, content, digest(state.parameters), values)
 
     def _last_values(self) -> dict[str, Any] | None:
         if self.unsaved.reports:
             return self.unsaved.reports[-1].values
         return self.last["values"] if self.last else None
 
-    def _fenced(self, session: Session, **values: Any) -> None:
-        if not runs.fenced(session, self.run_id, self.attempt, **values):
+    def _hold(self, session: Session, **values: Any) -> None:
+        """Keep the run to the end of this transaction, and write to it. Raises Fenced if it is no longer ours."""
+        is_ours = runs.fenced(session, *self.claim, **values) if values else runs.holds(session, *self.claim)
+        if not is_ours:
             raise Fenced
 
-    def _say(self, kind: str, data: dict[str, Any]) -> None:
+    def _say(self, kind: str, data: Json) -> None:
         def store(session: Session) -> None:
-            if not runs.holds(session, self.run_id, self.attempt):
-                raise Fenced
+            self._hold(session)
             events.append(session, self.run_id, kind, data)
 
         self._write(store)
 
-    def _write(self, store: Callable[[Session], None]) -> None:
-        """Write in a transaction; a database that is locked, full or away is tried again while the lease lives."""
-        pause = 0.05
+    def _write(self, store: Callable[[Session], Result]) -> Result:
+        """Write in a transaction, again and again where the database is locked, full or away, while the lease lives.
+
+        Where someone waits for the run to stop it is given up sooner: the supervisor then ends or requeues the run.
+        """
+        pause, begun = 0.05, time.monotonic()
         while True:
             try:
                 with self.database.write() as session:
-                    store(session)
-                return
-            except DBAPIError as error:
-                if self.heart.is_lost:
+                    return store(session)
+            except UNAVAILABLE as error:
+                is_awaited = self.heart.wants_attention or self.is_stopping()
+                if self.heart.is_lost or (is_awaited and time.monotonic() - begun > RETRY_SECONDS):
                     raise
                 log.warning("run %s: could not write, trying again: %s", self.run_id, error.orig)
                 time.sleep(pause)
@@ -336,26 +365,30 @@ class Attempt:
             "test": self._metrics(best, self.parts.X_test, self.parts.Y_test),
         }
         self._ensure_best()
+        reason = {"code": code, "detail": detail}
         self._save(
-            checkpoint=True,
-            end=("succeeded", {"code": code, "detail": detail}),
+            current=True,
+            end=lambda session: runs.end(session, *self.claim, "succeeded", reason),
             metrics=metrics,
             weights_digest=digest(best),
         )
 
     def _ensure_best(self) -> None:
-        """See that the best parameters have a checkpoint: a fork may have begun behind the one it had."""
+        """See that the best parameters have a checkpoint: a fork may have begun behind the one it had.
+
+        What the optimizer knew then is gone, so the checkpoint has no moments, and who goes on from it can tell.
+        """
         best, state = self._state.best, self._state
         with self.database.read() as session:
             stored = [row.epoch for row in checkpoints.of_run(session, self.run_id) if row.is_best]
         if self.unsaved.best is not None or stored:
             return
-        moment = self._moment(None)
+        snapshot = self._snapshot(None)
         if best is not None and best.epoch != state.epoch:
             alone = TrainingState(best.parameters, {}, epoch=best.epoch)
-            moment = Moment(best.epoch, 0, formats.dump(alone, self.network), digest(best.parameters), None)
-        moment.is_best = True
-        self.unsaved.best = moment
+            snapshot = Snapshot(best.epoch, 0, formats.dump(alone, self.network), digest(best.parameters), None)
+        snapshot.is_best = True
+        self.unsaved.best = snapshot
 
     def _metrics(self, parameters: Array, X: Array | None, Y: Array | None) -> dict[str, float | None] | None:
         if X is None or Y is None or not len(X):
@@ -363,7 +396,8 @@ class Attempt:
         evaluation = self.network.evaluate(parameters, X, Y)
         data = self.parts.training
         scores = self.network.loss.scores
-        return {"loss": evaluation.loss, **measure(data.task, evaluation.A, Y, data.scale, scores=scores)}
+        found = {"loss": evaluation.loss, **measure(data.task, evaluation.A, Y, data.scale, scores=scores)}
+        return {name: value if value is not None and isfinite(value) else None for name, value in found.items()}
 
     def _diverged(self, error: Diverged) -> None:
         """End as failed, keeping what was stored while the numbers were finite."""
@@ -375,7 +409,7 @@ class Attempt:
             "layer": error.layer,
             "found": error.found,
         }
-        self._write(lambda session: self._store(session, _all_of(self.unsaved), ("failed", reason), {}))
+        self._save(end=lambda session: runs.end(session, *self.claim, "failed", reason))
 
     @property
     def _state(self) -> TrainingState:
@@ -385,8 +419,3 @@ class Attempt:
 
     def _position(self) -> tuple[int, int]:
         return (self.state.epoch, self.state.step) if self.state is not None else (0, 0)
-
-
-def _all_of(unsaved: Unsaved) -> list[Moment]:
-    best = [unsaved.best] if unsaved.best is not None and unsaved.best not in unsaved.periodic else []
-    return [*unsaved.periodic, *best]

@@ -2,14 +2,14 @@
 
 import argparse
 
-from service.processes import set_threads
+from service.processes import set_up_libraries
 from tests.benchmarks.workloads import WORKLOADS
 
 
 def main() -> None:
     """Run one benchmark, with the BLAS threads set before NumPy is loaded."""
     options = _options()
-    set_threads(options.threads)
+    set_up_libraries(threads=options.threads)
     if options.benchmark == "training":
         from tests.benchmarks import training as benchmark
     else:

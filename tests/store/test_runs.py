@@ -112,8 +112,35 @@ def test_a_lost_run_that_someone_wanted_to_stop_is_not_claimed(database: Databas
     with database.write() as session:
         assert runs.claim(session, "w1", lease_seconds=LEASE) is None
 
-    assert row_of(database, lost.run_id).status == status
-    assert kinds(database, lost.run_id)[-1] == status
+    row = row_of(database, lost.run_id)
+    assert row.status == status
+    with database.read() as session:
+        (*_, last) = events.after(session, lost.run_id, 0, limit=100)
+    assert (last.kind, last.data) == (status, row.reason)
+
+
+def test_a_wish_that_was_taken_back_stops_nothing(database: Database) -> None:
+    claim = claimed(database)
+    with database.write() as session:
+        runs.wish(session, claim.run_id, "pause_requested_at")
+        runs.fenced(session, claim.run_id, claim.attempt, pause_requested_at=None)
+
+    with database.write() as session:
+        assert runs.end_as_asked(session, claim.run_id, claim.attempt) is None
+
+    assert row_of(database, claim.run_id).status == "running"
+
+
+def test_a_cancel_that_came_after_a_pause_is_what_counts(database: Database) -> None:
+    claim = claimed(database)
+    with database.write() as session:
+        runs.wish(session, claim.run_id, "pause_requested_at")
+        runs.wish(session, claim.run_id, "cancel_requested_at")
+
+    with database.write() as session:
+        assert runs.end_as_asked(session, claim.run_id, claim.attempt) == "cancelled"
+
+    assert kinds(database, claim.run_id)[-1] == "cancelled"
 
 
 def test_a_heartbeat_brings_wishes_back(database: Database) -> None:
