@@ -278,7 +278,7 @@ def test_cells_a_file_spells_in_its_own_way_mean_the_same_in_rows_sent(target: s
     np.testing.assert_array_equal(encoded.Y, fitted.encode_targets(found, usable, dtype="float32"))
 
 
-@pytest.mark.parametrize("cell", [True, 1, 1.0, "true", "TRUE"])
+@pytest.mark.parametrize("cell", [True, 1, 1.0, "true", "TRUE", "tRue", " True "])
 def test_a_boolean_may_be_sent_in_any_usual_form(cell: Any) -> None:
     _, found = read_csv(SPELT)
     fitted = fit("grade", found, features=["flag"], task="classification")
@@ -286,7 +286,18 @@ def test_a_boolean_may_be_sent_in_any_usual_form(cell: Any) -> None:
     assert fitted.encode_rows([{"flag": cell}], dtype="float32").X.tolist() == [[1.0]]
 
 
-@pytest.mark.parametrize("blank", [None, "", "NA", float("nan")])
+@pytest.mark.parametrize("cell", [False, "false", "FALSE", " False "])
+def test_a_boolean_class_may_be_sent_in_any_usual_form(cell: Any) -> None:
+    _, found = read_csv(SPELT)
+    fitted = fit("flag", found, features=["grade"])
+
+    encoded = fitted.encode_rows([{"grade": 2, "flag": cell}], dtype="float32", with_targets=True)
+
+    assert fitted.targets[0].classes == ("FALSE", "TRUE")
+    np.testing.assert_array_equal(encoded.Y, [[0]])
+
+
+@pytest.mark.parametrize("blank", [None, "", "NA", " ", " NA", float("nan")])
 def test_a_blank_sent_is_filled_as_in_the_table(blank: Any) -> None:
     found = fit(features=["size", "open"])
     filled = {"size": found.features[0].fill, "open": found.features[1].fill}

@@ -12,7 +12,10 @@ TYPES = {
     "integers too long for a float": ("1\n12345678901234567890\n3\n", "number"),
     "booleans": ("true\nfalse\ntrue\n", "boolean"),
     "booleans spelt in capitals": ("TRUE\nFALSE\nTRUE\n", "boolean"),
-    "booleans spelt in two ways": ("true\nFalse\nTRUE\n", "text"),
+    "booleans spelt in several ways": ("true\nFalse\nTRUE\ntRue\n", "boolean"),
+    "booleans with padding": (" true\nfalse\t\n true \n", "boolean"),
+    "integers with padding": (" 1\n-2 \n\t30\n", "integer"),
+    "numbers and padding alone": (" 1.5\n \n 2\n", "number"),
     "words": ("a\nb\na\n", "text"),
     "numbers and one word": ("1\n2\nthree\n", "text"),
     "identifiers that begin with zero": ("02138\n10001\n00501\n", "text"),
@@ -79,6 +82,45 @@ def test_how_the_file_spells_a_number_is_kept() -> None:
 
     column = found.schema.column("x")
     assert [column.spell(value) for value in (1.5, 2.0, 1000.0)] == ["1.50", "2.0", "1e3"]
+
+
+def test_a_space_after_the_comma_is_no_part_of_a_number_but_of_a_text() -> None:
+    found, table = read_csv("x, y, z, ok\n1, 2.5, a, True\n3, NA, , false\n")
+
+    assert [column.type for column in found.schema.columns] == ["integer", "number", "text", "boolean"]
+    assert rows_of(table) == [
+        {"x": 1, "y": 2.5, "z": " a", "ok": True},
+        {"x": 3, "y": None, "z": None, "ok": False},
+    ]
+    assert found.schema.column("y").spell(2.5) == "2.5"
+
+
+@pytest.mark.parametrize(
+    ("cells", "labels"),
+    [("true\nFalse\nTRUE\n", ["False", "true"]), ("1.5\n1.50\n2.0\n2\n", ["1.5", "2.0"])],
+    ids=["booleans", "numbers"],
+)
+def test_a_value_that_is_spelt_in_several_ways_keeps_the_first(cells: str, labels: list[str]) -> None:
+    _, table = read_csv(f"x\n{cells}")
+
+    assert list(table.text("x").levels) == labels
+
+
+@pytest.mark.parametrize(("delimiter", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_another_delimiter_than_the_comma_is_said(delimiter: str, name: str) -> None:
+    hint = f"the header is one column whose name holds {name}; only commas separate columns"
+
+    found, _ = read_csv(f"a{delimiter}b\n1{delimiter}2\n3{delimiter}4\n")
+    with pytest.raises(DataError, match=r"rows\[1\]: expected 1 cell as in the header, got 2 .*" + hint):
+        read_csv(f"a{delimiter}b\n1,5{delimiter}2\n")
+
+    assert found.warnings == (f"{hint}: save the file with commas if it has several",)
+
+
+def test_a_semicolon_among_commas_is_nothing_to_speak_of() -> None:
+    found, _ = read_csv("a;b,c\n1,2\n3,4\n")
+
+    assert found.warnings == ()
 
 
 def test_a_late_word_among_numbers_is_warned_of() -> None:
