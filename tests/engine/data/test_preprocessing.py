@@ -532,3 +532,46 @@ def test_classes_are_spelt_as_the_file_spells_them() -> None:
     _, found = read_csv("x,y\n" + "".join(f"{i},{'1.50' if i % 2 else '2.0'}\n" for i in range(40)))
 
     assert fit("y", found, task="classification").targets[0].classes == ("1.50", "2.0")
+
+
+# Numbers too far from those of training ----------------------------------------------------------------------------
+
+
+def far(column: str, part: str) -> tuple[Preprocessing, Table, int]:
+    """A fitted preprocessing, and its table with 1e300 in one row of this part; which row that is."""
+    columns = {"size": [float(i % 7) for i in range(40)], "price": [float(i % 5) for i in range(40)]}
+    fitted = Preprocessing.fit(table(**columns), spec("price"))
+    row = int(fitted.split(table(**columns)).part(part)[0])
+    columns[column][row] = 1e300
+    return fitted, table(**columns), row
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+@pytest.mark.parametrize("column", ["size", "price"])
+def test_a_number_that_the_dtype_can_not_hold_is_refused_by_row_and_column(column: str, part: str) -> None:
+    fitted, found, row = far(column, part)
+
+    with pytest.raises(DataError) as caught:
+        fitted.check(found, fitted.split(found), dtype="float32")
+
+    assert [problem.place for problem in caught.value.problems] == [f"rows[{row + 1}].{column}"]
+    assert "got one too large for float32 once it is scaled (data rows are counted from 1)" in str(caught.value)
+    fitted.check(found, fitted.split(found), dtype="float64")
+
+
+def test_such_a_number_is_never_encoded() -> None:
+    fitted, found, row = far("size", "test")
+    _, other, _ = far("price", "test")
+
+    with pytest.raises(DataError, match=rf"rows\[{row + 1}\].size"):
+        fitted.encode_features(found, np.array([3, row]), dtype="float32")
+    with pytest.raises(DataError, match=rf"rows\[{row + 1}\].price"):
+        fitted.encode_targets(other, dtype="float32")
+
+
+def test_a_number_in_a_row_that_no_part_has_is_nobodys_trouble() -> None:
+    _, found = read_csv("size,price\n" + "".join(f"{i % 7},{i % 5}\n" for i in range(40)) + "1e300,\n")
+
+    fitted = fit("price", found)
+
+    fitted.check(found, fitted.split(found), dtype="float32")
