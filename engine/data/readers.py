@@ -6,7 +6,7 @@ are decided by the whole column, every spelling is kept, and memory stays flat. 
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from engine.data.schema import BLANKS, PADDING, Column, ColumnType, Schema, spell
-from engine.data.table import Table, Text, Values
+from engine.data.table import Cell, Table, Text, Values
 from engine.errors import DataError
 
 BLOCK_BYTES = 8 * 1024 * 1024
@@ -77,13 +77,8 @@ def ingest_json(source: Path, target: Path, bounds: Bounds) -> Ingested:
     """
     columns = _json_columns(_json_document(source))
     _check_names(list(columns))
-    lengths = {name: len(cells) for name, cells in columns.items()}
-    if len(set(lengths.values())) > 1:
-        short, long = min(lengths, key=lengths.__getitem__), max(lengths, key=lengths.__getitem__)
-        raise DataError(
-            f"columns.{short}", f"expected {lengths[long]} cells as in {long}, got {lengths[short]}", code="ragged"
-        )
-    rows = max(lengths.values(), default=0)
+    _check_lengths(columns)
+    rows = max(map(len, columns.values()), default=0)
     _check_size(rows, len(columns), bounds)
     guesses, warnings, arrays = [], list[str](), []
     for name, cells in columns.items():
@@ -98,6 +93,38 @@ def ingest_json(source: Path, target: Path, bounds: Bounds) -> Ingested:
         guesses.append(guess)
         arrays.append(array)
     return _write(target, guesses, rows, lambda: iter([_Block(arrays, rows)]), warnings)
+
+
+def csv_rows(source: Path, numbers: Collection[str]) -> Iterator[dict[str, Cell]]:
+    """A CSV file's rows by column name, to be sent: blanks as None, what spells a number in `numbers` as that number.
+
+    All other cells come as they stand, for whoever receives them to judge. Raises DataError as `ingest_csv` does,
+    but a single row will do.
+    """
+    names, _ = _header(source, Bounds())
+    rows = 0
+    for block in _csv_blocks(source, names):
+        columns = [
+            _cells(name, cells, rows, is_number=name in numbers)
+            for name, cells in zip(names, block.columns, strict=True)
+        ]
+        yield from (dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True))
+        rows += block.num_rows
+
+
+def json_rows(source: Path) -> list[Any]:
+    """The rows of a JSON file, to be sent: a list of them, `{"rows": […]}` or `{"columns": {…}}`; cells as they stand.
+
+    Raises DataError as `ingest_json` does, but says nothing about single cells.
+    """
+    document = _json_document(source)
+    if isinstance(document, list):
+        return document
+    if isinstance(document, dict) and isinstance(document.get("rows"), list):
+        return list(document["rows"])
+    columns = _json_columns(document)
+    _check_lengths(columns)
+    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
 
 
 def open_table(path: Path) -> Table:
@@ -253,6 +280,15 @@ def _check_size(rows: int, columns: int, bounds: Bounds) -> None:
             raise DataError("file", f"expected at most {limit} {what}, got {got} or more", code="too_large")
 
 
+def _check_lengths(columns: Mapping[str, Sequence[Any]]) -> None:
+    lengths = {name: len(cells) for name, cells in columns.items()}
+    if len(set(lengths.values())) > 1:
+        short, long = min(lengths, key=lengths.__getitem__), max(lengths, key=lengths.__getitem__)
+        raise DataError(
+            f"columns.{short}", f"expected {lengths[long]} cells as in {long}, got {lengths[short]}", code="ragged"
+        )
+
+
 # Types -------------------------------------------------------------------------------------------------------------
 
 
@@ -299,10 +335,7 @@ class _Guess:
         if "integer" in self.possible and not _all(pc.match_substring_regex(present, _INTEGER)):
             self.possible.discard("integer")
         if self.infinite is None:
-            infinite = pc.is_inf(_to_numbers(cells, blank))
-            if pc.any(infinite).as_py():
-                place = pc.index(infinite, True).as_py()
-                self.infinite = (rows_before + place + 1, cells[place].as_py())
+            self.infinite = _first_infinite(cells, _to_numbers(cells, blank), rows_before)
 
     def column(self) -> Column:
         """The narrowest type that holds every cell. Raises DataError for a number that is infinite."""
@@ -344,6 +377,14 @@ def _is_number(cells: Any) -> Any:
     return pc.and_(pc.match_substring_regex(cells, _NUMBER), pc.invert(pc.match_substring_regex(cells, _LEADING_ZERO)))
 
 
+def _first_infinite(cells: Any, numbers: Any, rows_before: int) -> tuple[int, str] | None:
+    infinite = pc.is_inf(numbers)
+    if not pc.any(infinite).as_py():
+        return None
+    place = pc.index(infinite, True).as_py()
+    return rows_before + place + 1, cells[place].as_py()
+
+
 def _infinite(name: str, row: int, cell: str) -> DataError:
     return DataError(
         f"rows[{row}].{name}",
@@ -359,6 +400,19 @@ def _blank(cells: Any) -> Any:
 
 def _to_numbers(cells: Any, blank: Any) -> Any:
     return pc.cast(pc.if_else(blank, pa.scalar(None, pa.string()), cells), pa.float64())
+
+
+def _cells(name: str, cells: Any, rows_before: int, *, is_number: bool) -> list[Cell]:
+    """The cells of a column one by one, blanks as None."""
+    trimmed = _trimmed(cells)
+    blank = _blank(trimmed)
+    texts: list[Cell] = pc.if_else(blank, pa.scalar(None, pa.string()), cells).to_pylist()
+    if not is_number:
+        return texts
+    numbers = _to_numbers(trimmed, pc.invert(_is_number(trimmed)))
+    if infinite := _first_infinite(trimmed, numbers, rows_before):
+        raise _infinite(name, *infinite)
+    return [text if number is None else number for text, number in zip(texts, numbers.to_pylist(), strict=True)]
 
 
 # Writing -----------------------------------------------------------------------------------------------------------

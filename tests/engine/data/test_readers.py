@@ -1,8 +1,10 @@
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from engine.data import Column, Schema
+from engine.data import Column, Schema, csv_rows, json_rows
 from engine.errors import DataError
 from tests.engine.data.factories import read_csv, read_json, rows_of
 
@@ -340,3 +342,66 @@ def test_a_fault_far_into_a_file_is_named_by_its_place_in_the_whole(name: str) -
 
     with pytest.raises(DataError, match=message):
         read_csv(f"x,y\n{MANY}".encode() + last)
+
+
+# Rows to be sent ---------------------------------------------------------------------------------------------------
+
+
+def csv_rows_of(path: Path, text: str) -> list[dict[str, Any]]:
+    path.write_text(text)
+    return list(csv_rows(path, {"x"}))
+
+
+def test_rows_to_be_sent_follow_the_readers_rules(tmp_path: Path) -> None:
+    found = csv_rows_of(tmp_path / "rows.csv", "x, y\n1, 1\n 2.5 ,NA\nnan,b\n1_000,007\n007,\nTrue,x\n")
+
+    assert found == [
+        {"x": 1.0, "y": " 1"},
+        {"x": 2.5, "y": None},
+        {"x": None, "y": "b"},
+        {"x": "1_000", "y": "007"},
+        {"x": "007", "y": None},
+        {"x": "True", "y": "x"},
+    ]
+
+
+def test_a_single_row_is_enough_to_be_sent(tmp_path: Path) -> None:
+    assert csv_rows_of(tmp_path / "rows.csv", "x\n1\n") == [{"x": 1.0}]
+    assert csv_rows_of(tmp_path / "rows.csv", "x\n") == []
+
+
+def test_rows_to_be_sent_are_refused_at_their_place(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"rows\[2\].x: expected a finite number, got 1e999"):
+        csv_rows_of(tmp_path / "rows.csv", "x,y\n1,a\n1e999,b\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        ([{"x": 1}, {"y": "NA"}], [{"x": 1}, {"y": "NA"}]),
+        ({"rows": [[1, "a"], {"x": 2}]}, [[1, "a"], {"x": 2}]),
+        ({"columns": {"x": [1, None], "y": ["a", "b"]}}, [{"x": 1, "y": "a"}, {"x": None, "y": "b"}]),
+    ],
+    ids=["a list", "rows", "columns"],
+)
+def test_json_rows_are_sent_as_they_stand(tmp_path: Path, content: Any, rows: list[Any]) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps(content))
+
+    assert json_rows(tmp_path / "rows.json") == rows
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"columns": {"x": [1], "y": [1, 2]}}', "columns.x: expected 2 cells as in y, got 1"),
+        ('{"data": []}', "got the keys 'data'"),
+        ("[{]", "line 1, column 3: expected JSON"),
+        ("[NaN]", "which has no NaN"),
+        ("7", "got something else"),
+    ],
+)
+def test_json_that_holds_no_rows_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "rows.json").write_text(text)
+
+    with pytest.raises(DataError, match=message):
+        json_rows(tmp_path / "rows.json")
