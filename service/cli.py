@@ -227,7 +227,7 @@ def resume(run: str, server: Server = DEFAULT_SERVER) -> None:
 
 @app.command()
 def backup(
-    target: Annotated[Path, typer.Argument(help="A new folder.")],
+    target: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder.")],
     data: Data = None,
 ) -> None:
     """Copy the database and the datasets, also while a server works on them."""
@@ -235,13 +235,14 @@ def backup(
     from service.backup import back_up
 
     settings = _settings(data=data)
-    size = back_up(settings.data, settings.database, target)
-    console.out.print(f"Backed up {settings.data} to {target}: {size:,} bytes.")
+    made = back_up(settings.data, settings.database, target)
+    console.warn(f"dataset {each} is left out: its file was gone when its turn came" for each in made.left_out)
+    console.out.print(f"Backed up {settings.data} to {target}: {made.size:,} bytes.")
 
 
 @app.command()
 def restore(
-    source: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="A backup's folder.")],
+    source: Annotated[Path, typer.Argument(metavar="FOLDER", exists=True, file_okay=False, help="A backup's folder.")],
     data: Data = None,
 ) -> None:
     """Copy a backup into a new data folder, every hash checked."""
@@ -251,6 +252,8 @@ def restore(
     settings = _settings(data=data)
     size = restore_from(source, settings.data)
     console.out.print(f"Restored {source} to {settings.data}: {size:,} bytes.")
+    if settings.database_url is not None:
+        console.warn(["CHAINRULE_DATABASE_URL is set; a server uses the restored database only without it"])
 
 
 # Inside ------------------------------------------------------------------------------------------------------------

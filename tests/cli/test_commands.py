@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from service.samples import PENGUINS
-from tests.support import PATIENCE_SECONDS, TINY, Server, server, until
+from tests.support import PATIENCE_SECONDS, TINY, Api, Server, server, until
 
 QUICK = ["--hidden", "8", "--epochs", "5"]
 
@@ -287,6 +287,37 @@ def test_a_damaged_backup_is_not_restored(served: Server, penguins: Path, tmp_pa
 
     assert "is not what was backed up: expected SHA-256" in done.stderr
     assert not (tmp_path / "restored").exists()
+
+
+def test_a_backup_takes_the_database_from_where_it_is(tmp_path: Path, penguins: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'elsewhere.sqlite3'}"
+    with server(tmp_path / "data", CHAINRULE_DATABASE_URL=url) as found:
+        run = train(found, penguins)
+        chainrule("backup", tmp_path / "backup", "--data", found.folder, CHAINRULE_DATABASE_URL=url)
+    chainrule("restore", tmp_path / "backup", "--data", tmp_path / "restored")
+
+    with server(tmp_path / "restored") as found:
+        assert found.client.run(run).status == "succeeded"
+
+
+def test_a_backup_of_nothing_is_a_sentence(tmp_path: Path) -> None:
+    done = chainrule("backup", tmp_path / "backup", "--data", tmp_path / "none", ok=False)
+
+    assert done.stderr == f"chainrule: {tmp_path}/none/chainrule.json is not there: nothing to back up\n"
+    assert not (tmp_path / "backup").exists()
+
+
+def test_a_dataset_deleted_during_a_backup_is_left_out(tmp_path: Path) -> None:
+    with Api(tmp_path / "data") as api:
+        kept, gone = api.upload(TINY), api.upload(TINY + b"1,2,odd\n")
+    (tmp_path / "data" / "chainrule.json").write_text('{"format": 1, "id": "folder_1"}')
+    (tmp_path / "data" / "datasets" / f"{gone}.arrow").unlink()
+
+    done = chainrule("backup", tmp_path / "backup", "--data", tmp_path / "data")
+    chainrule("restore", tmp_path / "backup", "--data", tmp_path / "restored")
+
+    assert f"warning: dataset {gone} is left out" in done.stderr
+    assert [path.stem for path in (tmp_path / "restored" / "datasets").iterdir()] == [kept]
 
 
 @pytest.mark.parametrize("command", ["backup", "restore"])
