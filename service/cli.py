@@ -453,7 +453,7 @@ def _show_to_its_end(
             console.say(
                 f"\nThe run goes on. See it again with: chainrule watch {run.id}"
                 if own is None
-                else f"\nThe run's state is stored, and its server stops. It goes on with: chainrule serve --data {own}"
+                else f"\nIts server stops and stores the run's state. It goes on with: chainrule serve --data {own}"
             )
             raise typer.Exit(130) from None
     console.as_json(run) if json_output else console.run(run)
@@ -492,6 +492,7 @@ FORESEEN = frozenset(
         "BackupFailed",
         "BadSettings",
         "RowsRefused",
+        "ArgumentError",  # SQLAlchemy: an address of a database that is none
     }
 )
 """Errors whose text is a sentence for the user; by name, so that no command loads the modules of another."""
