@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import file_digest
 from pathlib import Path
@@ -12,39 +14,54 @@ from service.store.database import Database
 
 MANIFEST = "backup.json"
 DATABASE = "chainrule.sqlite3"
+"""The database's name in a backup, whatever it is called where it works."""
 
 
 class BackupFailed(Exception):  # noqa: N818 - said to the user in one sentence
     """A backup or restore that can't be done, and why."""
 
 
-def back_up(data: Path, database_url: str, target: Path) -> int:
-    """Copy a data folder to a new folder, also while a server works on it. Gives the bytes copied.
+@dataclass(frozen=True)
+class Made:
+    """What a backup holds: its bytes, and the datasets whose files were gone when they were to be copied."""
 
-    The database is copied first, so every dataset that it names is there to be copied after it; datasets never change.
+    size: int
+    left_out: Sequence[str]
+
+
+def back_up(data: Path, database_url: str, target: Path) -> Made:
+    """Copy a data folder and its database to a new folder, also while a server works on them.
+
+    The database is copied first, so every dataset that it names was there; one may be deleted before its file's turn.
     """
     database = Database(database_url)
     if not database.is_sqlite:
         raise BackupFailed("the database is not SQLite: back it up with its own tools, and copy the data folder")
-    if not (data / DATABASE).exists():
-        raise BackupFailed(f"{data} holds no {DATABASE}: nothing to back up")
+    source = Path(database.url.database or "")
+    for path in (data / folder.MARKER, source):
+        if not path.is_file():
+            raise BackupFailed(f"{path} is not there: nothing to back up")
     if target.exists() and any(target.iterdir()):
         raise BackupFailed(f"{target} is not empty; name a new folder")
     (target / "datasets").mkdir(parents=True, exist_ok=True)
     copy = target / DATABASE
-    _copy_database(database, data / DATABASE, copy)
-    files = [DATABASE, folder.MARKER]
+    _copy_database(database, source, copy)
     shutil.copy2(data / folder.MARKER, target / folder.MARKER)
+    files, left_out = [DATABASE, folder.MARKER], []
     for dataset_id in _dataset_ids(database, copy):
         name = f"datasets/{dataset_id}.arrow"
-        shutil.copy2(data / name, target / name)
-        files.append(name)
+        try:
+            shutil.copy2(data / name, target / name)
+        except FileNotFoundError:
+            left_out.append(dataset_id)
+        else:
+            files.append(name)
     manifest: dict[str, Any] = {
         "made_at": datetime.now(UTC).isoformat(),
         "files": {name: {"bytes": (target / name).stat().st_size, "sha256": _sha256(target / name)} for name in files},
     }
     (target / MANIFEST).write_text(json.dumps(manifest, indent=1))
-    return sum(entry["bytes"] for entry in manifest["files"].values())
+    return Made(sum(entry["bytes"] for entry in manifest["files"].values()), left_out)
 
 
 def restore(source: Path, data: Path) -> int:

@@ -4,9 +4,14 @@ import errno
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from service.client import Client
+    from service.schemas.runs import RunBody
+    from service.settings import Settings
 
 app = typer.Typer(
     help="Train neural networks over HTTP, and see every gradient.",
@@ -17,11 +22,13 @@ app = typer.Typer(
 )
 
 Server = Annotated[
-    str, typer.Option("--server", envvar="CHAINRULE_URL", help="The server's address.", show_default=True)
+    str | None,
+    typer.Option("--server", envvar="CHAINRULE_URL", help="The server's address. [default: port 8000 of this machine]"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Data = Annotated[Path | None, typer.Option("--data", help="The data folder. [default: ./chainrule-data]")]
-DEFAULT_SERVER = "http://127.0.0.1:8000"
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id.")]
+At = Annotated[str, typer.Option("--at", "--checkpoint", help="best, last, epoch:3 or checkpoint:ckpt_…")]
 
 
 # Serving -----------------------------------------------------------------------------------------------------------
@@ -79,56 +86,79 @@ def demo(
 
 @app.command()
 def train(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A CSV or JSON table.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="A CSV or JSON table.")],
     target: Annotated[list[str], typer.Option(help="The column to predict; again for several.")],
     features: Annotated[list[str] | None, typer.Option(help="A column to learn from; all others if left out.")] = None,
     task: Annotated[str | None, typer.Option(help="classification or regression. [default: by the target]")] = None,
     hidden: Annotated[str | None, typer.Option(help="Widths of the hidden layers, such as 64,32.")] = None,
-    activation: Annotated[str, typer.Option(help="Of the hidden layers.")] = "relu",
+    activation: Annotated[str | None, typer.Option(help="Of the layers --hidden makes. [default: relu]")] = None,
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     batch_size: Annotated[int | None, typer.Option(min=1)] = None,
     learning_rate: Annotated[float | None, typer.Option()] = None,
     optimizer: Annotated[str | None, typer.Option(help="adam, sgd, adamw, …: see /v1/layers.")] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
     name: Annotated[str | None, typer.Option(help="What to call the run.")] = None,
-    spec: Annotated[Path | None, typer.Option(exists=True, help="A JSON file with the rest of the run's body.")] = None,
-    detach: Annotated[bool, typer.Option("--detach", help="Do not wait for the end.")] = False,
-    server: Server = DEFAULT_SERVER,
+    spec: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="A JSON file with more of the run's body; options come before it."
+        ),
+    ] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Leave the run to the server, and do not wait.")] = False,
+    server: Server = None,
     data: Data = None,
     json_output: AsJson = False,
 ) -> None:
     """Upload a table, train on it, and show the losses as they fall. Starts a server where none answers."""
-    import json
     from contextlib import ExitStack
 
     from service import console
-    from service.client import Client
+    from service.client import Unreachable
     from service.embedded import server as own_server
 
-    body: dict[str, Any] = json.loads(spec.read_text()) if spec else {}
-    body |= _given(features=features, task=task, seed=seed, name=name)
-    body["training"] = {**body.get("training", {}), **_given(epochs=epochs, batch_size=batch_size)}
-    if optimizer or learning_rate is not None:
-        body["training"]["optimizer"] = {"type": optimizer or "adam", **_given(learning_rate=learning_rate)}
-    if hidden is not None:
-        widths = [int(width) for width in hidden.split(",") if width.strip()]
-        layers = [{"type": "dense", "units": width, "activation": activation} for width in widths]
-        body["network"] = {**body.get("network", {}), "layers": layers}
+    body = _spec_file(spec) | _given(features=features, task=task, seed=seed, name=name)
+    layers = _hidden_layers(hidden, activation)
+    _merge(body, "network", _given(layers=layers))
+    _merge(body, "training", _given(epochs=epochs, batch_size=batch_size))
+    if optimizer is not None or learning_rate is not None:
+        before = (body.get("training") or {}).get("optimizer")
+        _merge(body, "training", {"optimizer": _optimizer(before, optimizer, learning_rate)})
+    own = None
     with ExitStack() as stack:
         client = stack.enter_context(_client(server))
         if not client.is_live():
-            folder = _settings(data=data).data
-            url = stack.enter_context(own_server(folder))
-            client = stack.enter_context(Client(url))
+            if detach:
+                raise Unreachable(f"no server answers at {client.url} to leave the run to; start one: chainrule serve")
+            own = _settings(data=data).data
+            absent, client = client.url, stack.enter_context(own_server(own))
             if not json_output:
-                console.out.print(f"No server answers at {server}, so one is started at {url} on {folder}.")
+                console.out.print(f"No server answers at {absent}, so one is started at {client.url} on {own}.")
         dataset = client.upload(file)
+        console.warn(dataset.warnings)
         run = client.create_run(dataset=dataset.id, target=target[0] if len(target) == 1 else target, **body)
-        if not detach:
-            run = _followed(client, run, quiet=json_output)
-        console.as_json(run) if json_output else console.run(run)
-    if run.status == "failed":
-        raise typer.Exit(1)
+        _show_to_its_end(client, run, detach=detach, json_output=json_output, own=own)
+
+
+@app.command()
+def fork(
+    run: Run,
+    at: At = "last",
+    epochs: Annotated[int | None, typer.Option(min=1, help="In all, those before the checkpoint included.")] = None,
+    learning_rate: Annotated[float | None, typer.Option()] = None,
+    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    name: Annotated[str | None, typer.Option(help="What to call the new run.")] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Leave the run to the server, and do not wait.")] = False,
+    server: Server = None,
+    json_output: AsJson = False,
+) -> None:
+    """Start a new run that goes on from a checkpoint of this one; without changes, to the same bits."""
+    with _client(server) as client:
+        training = _given(epochs=epochs)
+        if learning_rate is not None:
+            before = client.run(run).resolved.training.optimizer.model_dump()
+            training["optimizer"] = _optimizer(before, None, learning_rate)
+        made = client.fork(run, at=at, training=training, **_given(seed=seed, name=name))
+        _show_to_its_end(client, made, detach=detach, json_output=json_output)
 
 
 # Looking -----------------------------------------------------------------------------------------------------------
@@ -139,7 +169,7 @@ def runs(
     status: Annotated[list[str] | None, typer.Option(help="Only in this status; again for several.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Only with this tag.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=500)] = 20,
-    server: Server = DEFAULT_SERVER,
+    server: Server = None,
     json_output: AsJson = False,
 ) -> None:
     """List runs, newest first."""
@@ -153,7 +183,7 @@ def runs(
 @app.command()
 def datasets(
     limit: Annotated[int, typer.Option(min=1, max=500)] = 20,
-    server: Server = DEFAULT_SERVER,
+    server: Server = None,
     json_output: AsJson = False,
 ) -> None:
     """List datasets, newest first."""
@@ -165,7 +195,7 @@ def datasets(
 
 
 @app.command()
-def show(run: str, server: Server = DEFAULT_SERVER, json_output: AsJson = False) -> None:
+def show(run: Run, server: Server = None, json_output: AsJson = False) -> None:
     """Show a run."""
     from service import console
 
@@ -175,51 +205,120 @@ def show(run: str, server: Server = DEFAULT_SERVER, json_output: AsJson = False)
 
 
 @app.command()
-def watch(run: str, server: Server = DEFAULT_SERVER) -> None:
+def watch(run: Run, server: Server = None) -> None:
     """Follow a run to its end."""
+    with _client(server) as client:
+        _show_to_its_end(client, client.run(run))
+
+
+@app.command()
+def losses(
+    run: Run,
+    keys: Annotated[str | None, typer.Option(help="Which series, such as train.loss,grad_norm. [default: all]")] = None,
+    points: Annotated[int | None, typer.Option(min=2, help="About so many epochs, extremes among them.")] = None,
+    server: Server = None,
+    json_output: AsJson = False,
+) -> None:
+    """Show a run's losses and metrics, epoch by epoch."""
     from service import console
 
     with _client(server) as client:
-        console.run(_followed(client, client.run(run)))
+        columns = client.losses(run, keys=_listed(keys), points=points)
+    console.as_json(columns) if json_output else console.losses(columns)
 
 
 @app.command()
 def predict(
-    run: str,
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Rows as CSV, or as a JSON list.")],
-    checkpoint: Annotated[str, typer.Option(help="best, last, epoch:3 or checkpoint:ckpt_…")] = "best",
-    server: Server = DEFAULT_SERVER,
+    run: Run,
+    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="Rows as CSV, or as JSON.")],
+    at: At = "best",
+    server: Server = None,
     json_output: AsJson = False,
 ) -> None:
     """Predict the rows of a file."""
     from service import console
-    from service.rows import rows_in
+    from service.rows import predict_file
 
     with _client(server) as client:
-        text_columns = {each["name"] for each in client.run(run).preprocessing["features"] if each["type"] == "text"}
-        answer = client.predict(run, rows_in(file, text_columns), checkpoint=checkpoint)
+        answer = predict_file(client, client.run(run), file, checkpoint=at)
     console.as_json(answer) if json_output else console.predictions(answer)
+
+
+@app.command()
+def inspect(
+    run: Run,
+    part: Annotated[str, typer.Option(help="train, validation or test.")] = "train",
+    limit: Annotated[int, typer.Option(min=1, help="So many rows of the part.")] = 32,
+    quantities: Annotated[str, typer.Option(help="Of loss, Z, A, dZ, dA, dW, db; dW.1 is one layer's.")] = "dW,db",
+    reduce: Annotated[str, typer.Option(help="norm or stats; full for --json.")] = "norm",
+    at: At = "best",
+    server: Server = None,
+    json_output: AsJson = False,
+) -> None:
+    """Run rows of the dataset forward and back through a run's network, and show its gradients."""
+    from service import console
+
+    if reduce == "full" and not json_output:
+        raise typer.BadParameter("expected norm or stats, for full is for --json", param_hint="--reduce")
+    with _client(server) as client:
+        rows = {"part": part, "limit": limit}
+        found = client.inspect(run, at=at, dataset_rows=rows, quantities=_listed(quantities), reduce=reduce)
+    console.as_json(found) if json_output else console.inspection(found)
+
+
+@app.command()
+def weights(
+    run: Run,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", dir_okay=False, help="A file. [default: standard output]")
+    ] = None,
+    format: Annotated[str, typer.Option("--format", help="safetensors, npz or json.")] = "safetensors",
+    at: Annotated[str, typer.Option("--at", "--checkpoint", help="best, last or checkpoint:ckpt_…")] = "best",
+    server: Server = None,
+) -> None:
+    """Write W and b of every layer to a file."""
+    from service import console
+
+    if output is None and format != "json" and sys.stdout.isatty():
+        raise typer.BadParameter(f"expected a file, for {format} is nothing to read", param_hint="--output")
+    with _client(server) as client:
+        content = client.weights(run, checkpoint=at.removeprefix("checkpoint:"), format=format)
+    if output is None:
+        sys.stdout.buffer.write(content)
+    else:
+        output.write_bytes(content)
+        console.out.print(f"{output}: {len(content):,} bytes")
 
 
 # Steering ----------------------------------------------------------------------------------------------------------
 
 
 @app.command()
-def cancel(run: str, server: Server = DEFAULT_SERVER) -> None:
+def cancel(run: Run, server: Server = None) -> None:
     """Stop a run."""
     _steer("cancel", run, server)
 
 
 @app.command()
-def pause(run: str, server: Server = DEFAULT_SERVER) -> None:
+def pause(run: Run, server: Server = None) -> None:
     """Let a run wait, with its state stored."""
     _steer("pause", run, server)
 
 
 @app.command()
-def resume(run: str, server: Server = DEFAULT_SERVER) -> None:
+def resume(run: Run, server: Server = None) -> None:
     """Let a paused run go on."""
     _steer("resume", run, server)
+
+
+@app.command()
+def delete(run: Run, server: Server = None) -> None:
+    """Delete a finished run with its losses, events and checkpoints."""
+    from service import console
+
+    with _client(server) as client:
+        client.delete_run(run)
+    console.out.print(f"{run}: deleted")
 
 
 # Keeping -----------------------------------------------------------------------------------------------------------
@@ -227,7 +326,7 @@ def resume(run: str, server: Server = DEFAULT_SERVER) -> None:
 
 @app.command()
 def backup(
-    target: Annotated[Path, typer.Argument(help="A new folder.")],
+    target: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder.")],
     data: Data = None,
 ) -> None:
     """Copy the database and the datasets, also while a server works on them."""
@@ -235,13 +334,14 @@ def backup(
     from service.backup import back_up
 
     settings = _settings(data=data)
-    size = back_up(settings.data, settings.database, target)
-    console.out.print(f"Backed up {settings.data} to {target}: {size:,} bytes.")
+    made = back_up(settings.data, settings.database, target)
+    console.warn(f"dataset {each} is left out: its file was gone when its turn came" for each in made.left_out)
+    console.out.print(f"Backed up {settings.data} to {target}: {made.size:,} bytes.")
 
 
 @app.command()
 def restore(
-    source: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="A backup's folder.")],
+    source: Annotated[Path, typer.Argument(metavar="FOLDER", exists=True, file_okay=False, help="A backup's folder.")],
     data: Data = None,
 ) -> None:
     """Copy a backup into a new data folder, every hash checked."""
@@ -251,6 +351,8 @@ def restore(
     settings = _settings(data=data)
     size = restore_from(source, settings.data)
     console.out.print(f"Restored {source} to {settings.data}: {size:,} bytes.")
+    if settings.database_url is not None:
+        console.warn(["CHAINRULE_DATABASE_URL is set; a server uses the restored database only without it"])
 
 
 # Inside ------------------------------------------------------------------------------------------------------------
@@ -260,13 +362,13 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _settings(**options: Any) -> Any:
+def _settings(**options: Any) -> "Settings":
     from service.settings import settings_of
 
     return settings_of(**_given(**options))
 
 
-def _prepare_process(settings: Any) -> None:
+def _prepare_process(settings: "Settings") -> None:
     """Before NumPy and pyarrow are loaded: how they work; then the log."""
     from service.processes import set_up_libraries
 
@@ -276,24 +378,90 @@ def _prepare_process(settings: Any) -> None:
     logs.configure(settings)
 
 
-def _client(server: str) -> Any:
-    from service.client import Client
+def _client(server: str | None) -> "Client":
+    from service.client import DEFAULT_URL, Client
 
-    return Client(server, token=os.environ.get("CHAINRULE_TOKEN"))
+    return Client(server or DEFAULT_URL, token=os.environ.get("CHAINRULE_TOKEN"))
 
 
-def _followed(client: Any, run: Any, *, quiet: bool = False) -> Any:
-    """Wait for a run's end; Ctrl-C leaves it running."""
-    from service import console
+def _listed(names: str | None) -> list[str]:
+    return [name.strip() for name in (names or "").split(",") if name.strip()]
+
+
+def _spec_file(path: Path | None) -> dict[str, Any]:
+    """What a spec file holds: a run's body but for what the command says itself."""
+    if path is None:
+        return {}
+    import json
 
     try:
-        return client.wait(run.id) if quiet else console.follow(client, run)
-    except KeyboardInterrupt:
-        console.out.print(f"\nThe run goes on. See it again with: chainrule watch {run.id}")
-        raise typer.Exit(130) from None
+        body = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise typer.BadParameter(f"{path}: expected JSON: {error}", param_hint="--spec") from error
+    if not isinstance(body, dict):
+        raise typer.BadParameter(f"{path}: expected an object with parts of a run's body", param_hint="--spec")
+    if taken := [name for name in ("dataset", "target", "key") if name in body]:
+        raise typer.BadParameter(
+            f"{path}: expected no {' or '.join(taken)}: FILE and --target say what to learn", param_hint="--spec"
+        )
+    return body
 
 
-def _steer(action: str, run: str, server: str) -> None:
+def _merge(body: dict[str, Any], part: str, options: dict[str, Any]) -> None:
+    """Put options over what a spec file says of this part."""
+    if not options:
+        return
+    before = body.get(part) or {}
+    if not isinstance(before, dict):
+        raise typer.BadParameter(f"{part}: expected an object", param_hint="--spec")
+    body[part] = before | options
+
+
+def _optimizer(before: Any, name: str | None, learning_rate: float | None) -> dict[str, Any]:
+    """An optimizer's fields with options over them; those of another optimizer are left behind."""
+    fields = {"type": before} if isinstance(before, str) else dict(before or {"type": "adam"})
+    if name is not None and name != fields.get("type"):
+        fields = {"type": name}
+    return fields | _given(learning_rate=learning_rate)
+
+
+def _hidden_layers(widths: str | None, activation: str | None) -> list[dict[str, Any]] | None:
+    if widths is None:
+        if activation is not None:
+            raise typer.BadParameter("expected --hidden beside it", param_hint="--activation")
+        return None
+    if not all(width.isdecimal() and int(width) for width in _listed(widths)):
+        raise typer.BadParameter(f"expected widths such as 64,32, got {widths!r}", param_hint="--hidden")
+    return [{"type": "dense", "units": int(width), "activation": activation or "relu"} for width in _listed(widths)]
+
+
+def _show_to_its_end(
+    client: "Client",
+    run: "RunBody",
+    *,
+    detach: bool = False,
+    json_output: bool = False,
+    own: Path | None = None,
+) -> None:
+    """Follow a run, then show it; exit code 1 if it failed. `own` is the folder of a server that ends with us."""
+    from service import console
+
+    if not detach:
+        try:
+            run = client.wait(run.id) if json_output else console.follow(client, run)
+        except KeyboardInterrupt:
+            console.say(
+                f"\nThe run goes on. See it again with: chainrule watch {run.id}"
+                if own is None
+                else f"\nIts server stops and stores the run's state. It goes on with: chainrule serve --data {own}"
+            )
+            raise typer.Exit(130) from None
+    console.as_json(run) if json_output else console.run(run)
+    if run.status == "failed":
+        raise typer.Exit(1)
+
+
+def _steer(action: str, run: str, server: str | None) -> None:
     from service import console
 
     with _client(server) as client:
@@ -308,8 +476,8 @@ def _sentence(error: BaseException) -> str | None:
         return str(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "the disk is full: nothing more was kept, and what was accepted before stays"
-    if isinstance(error, ValueError):
-        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
     return None
 
 
@@ -323,6 +491,8 @@ FORESEEN = frozenset(
         "DatabaseTooNew",
         "BackupFailed",
         "BadSettings",
+        "RowsRefused",
+        "ArgumentError",  # SQLAlchemy: an address of a database that is none
     }
 )
 """Errors whose text is a sentence for the user; by name, so that no command loads the modules of another."""

@@ -6,14 +6,15 @@ with Client("http://127.0.0.1:8000") as chainrule:
     answer = chainrule.predict(run.id, [{"petal_length": 1.4}])
 """
 
+import ipaddress
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, BinaryIO, Self, TypeVar
 
 import httpx
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from service.schemas.base import PageBody
 from service.schemas.checkpoints import CheckpointBody
@@ -40,7 +41,7 @@ class ProblemError(Exception):
 
 
 class Unreachable(Exception):  # noqa: N818 - a state of things
-    """No server answers at the address."""
+    """No server of ours answers at the address."""
 
 
 class Client:
@@ -48,8 +49,17 @@ class Client:
 
     def __init__(self, url: str = DEFAULT_URL, *, token: str | None = None, timeout_seconds: float = 60.0) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self.url = url
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout_seconds)
+        self.url, self.timeout_seconds = url, timeout_seconds
+        try:
+            address = httpx.URL(url)
+        except httpx.InvalidURL as error:
+            raise Unreachable(f"{url} is no address of a server, such as {DEFAULT_URL}: {error}") from error
+        self._http = httpx.Client(
+            base_url=address,
+            headers=headers,
+            timeout=timeout_seconds,
+            trust_env=not _is_loopback(address.host),  # a proxy leads to its own loopback, not to ours
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -70,14 +80,23 @@ class Client:
         path = Path(path)
         media_type = MEDIA_TYPES.get(path.suffix.lower(), "text/csv")
         with path.open("rb") as file:
-            return self.upload_bytes(file.read(), name=name or path.stem, media_type=media_type)
+            return self._upload(file, name=name or path.stem, media_type=media_type)
 
     def upload_bytes(self, content: bytes, *, name: str, media_type: str = "text/csv") -> DatasetBody:
         """Upload a table's bytes."""
+        return self._upload(content, name=name, media_type=media_type)
+
+    def _upload(self, content: bytes | BinaryIO, *, name: str, media_type: str) -> DatasetBody:
+        """Send a table, a file in blocks. How long the server may parse it is for its own limit to say."""
         answer = self._request(
-            "POST", "/v1/datasets", params={"name": name}, content=content, headers={"Content-Type": media_type}
+            "POST",
+            "/v1/datasets",
+            params={"name": name},
+            content=content,
+            headers={"Content-Type": media_type},
+            timeout=httpx.Timeout(self.timeout_seconds, read=None),
         )
-        return DatasetBody.model_validate_json(answer.content)
+        return self._read(DatasetBody, answer)
 
     def datasets(self, *, limit: int = 50, cursor: str | None = None) -> PageBody[DatasetBody]:
         """Datasets, newest first."""
@@ -129,8 +148,7 @@ class Client:
 
     def update_run(self, run_id: str, **changes: Any) -> RunBody:
         """Change name, notes, tags or priority."""
-        answer = self._request("PATCH", f"/v1/runs/{run_id}", json=changes)
-        return RunBody.model_validate_json(answer.content)
+        return self._read(RunBody, self._request("PATCH", f"/v1/runs/{run_id}", json=changes))
 
     def cancel(self, run_id: str) -> RunBody:
         """Stop a run."""
@@ -226,6 +244,10 @@ class Client:
         """Gradients of a run's network beside measured ones."""
         return self._post(CheckBody, f"/v1/runs/{run_id}/check", questions)
 
+    def limits(self) -> dict[str, int]:
+        """What one request or run may ask for, by name."""
+        return dict(self._request("GET", "/v1/limits").json())
+
     def is_live(self) -> bool:
         """Whether a server answers."""
         try:
@@ -236,11 +258,17 @@ class Client:
     # HTTP ----------------------------------------------------------------------------------------------------------
 
     def _get(self, kind: type[BodyT], path: str, **params: Any) -> BodyT:
-        return kind.model_validate_json(self._request("GET", path, params=params).content)
+        return self._read(kind, self._request("GET", path, params=params))
 
     def _post(self, kind: type[BodyT], path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> BodyT:
-        answer = self._request("POST", path, json=body, headers=dict(headers or {}))
-        return kind.model_validate_json(answer.content)
+        return self._read(kind, self._request("POST", path, json=body, headers=dict(headers or {})))
+
+    def _read(self, kind: type[BodyT], answer: httpx.Response) -> BodyT:
+        try:
+            return kind.model_validate_json(answer.content)
+        except ValidationError as error:
+            detail = f"{answer.request.url} answered in another form; is this a Chainrule server of this release?"
+            raise Unreachable(detail) from error
 
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
         if "params" in options:
@@ -248,6 +276,11 @@ class Client:
         for remaining in range(3 if method == "GET" else 1, 0, -1):
             try:
                 answer = self._http.request(method, path, **options)
+            except httpx.ReadTimeout as error:
+                if remaining == 1:
+                    raise Unreachable(
+                        f"the server at {self.url} is there, but gave no answer in {self.timeout_seconds:g} seconds"
+                    ) from error
             except httpx.TransportError as error:
                 if remaining == 1:
                     raise Unreachable(f"no server answers at {self.url}: {error}") from error
@@ -256,6 +289,13 @@ class Client:
                 _raise_for(answer)
                 return answer
         raise AssertionError("unreachable")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _raise_for(answer: httpx.Response) -> None:

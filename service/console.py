@@ -2,13 +2,13 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Column, Table
+from rich.table import Table
 
 from service.client import Client
 from service.schemas.datasets import DatasetBody
@@ -19,7 +19,19 @@ from service.schemas.runs import RunBody
 WIDE = 1000
 """Columns where no terminal cuts lines off."""
 
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
+out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
+"""What it prints are names and labels of others: brackets and colons in them mean nothing to us."""
+
+
+def say(text: str) -> None:
+    """Print beside the result, which others may read."""
+    sys.stderr.write(text + "\n")
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Print warnings beside the result."""
+    for warning in warnings:
+        say(f"warning: {warning}")
 
 
 def as_json(value: BaseModel | Sequence[BaseModel] | Any) -> None:
@@ -33,13 +45,18 @@ def as_json(value: BaseModel | Sequence[BaseModel] | Any) -> None:
     sys.stdout.write(json.dumps(plain, indent=1) + "\n")
 
 
-def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table."""
-    first, *others = headers
-    shown = Table(Column(first, no_wrap=True), *others, box=None, pad_edge=False, header_style="bold")
+def table(
+    headers: Sequence[str], rows: Iterable[Sequence[object]], *, whole: Sequence[str] = (), show_header: bool = True
+) -> None:
+    """Print a table, the cells of the first column and those in `whole` on one line each; nothing is cut off."""
+    shown = Table(box=None, pad_edge=False, header_style="bold", show_header=show_header)
+    for place, header in enumerate(headers):
+        shown.add_column(header, no_wrap=place == 0 or header in whole, overflow="fold")
     for row in rows:
         shown.add_row(*("" if cell is None else str(cell) for cell in row))
-    out.print(shown)
+    with out.capture() as text:
+        out.print(shown)
+    out.file.writelines(f"{line.rstrip()}\n" for line in text.get().splitlines())
 
 
 def runs(items: Sequence[RunBody]) -> None:
@@ -47,9 +64,17 @@ def runs(items: Sequence[RunBody]) -> None:
     table(
         ("run", "name", "status", "epoch", "best", "created"),
         (
-            (run.id, run.name, run.status, f"{run.epoch}/{run.epochs}", _best(run), f"{run.created_at:%Y-%m-%d %H:%M}")
+            (
+                run.id,
+                run.name,
+                run.status,
+                f"{run.epoch}/{run.epochs}",
+                f"{run.best['value']:.4g}" if run.best else "",
+                f"{run.created_at:%Y-%m-%d %H:%M}",
+            )
             for run in items
         ),
+        whole=("status", "epoch"),
     )
 
 
@@ -78,7 +103,7 @@ def run(item: RunBody) -> None:
         ("weights", item.weights_digest),
     ]
     lines += [("warning", warning) for warning in item.warnings]
-    table(("", ""), [line for line in lines if line[1] not in (None, "")])
+    table(("field", "value"), [line for line in lines if line[1] not in (None, "")], show_header=False)
 
 
 def _network(item: RunBody) -> str:
@@ -106,7 +131,12 @@ def _metrics(item: RunBody, part: str) -> str:
 
 def follow(client: Client, item: RunBody) -> RunBody:
     """Show a run's epochs as they end: a live bar on a terminal, now and then a line elsewhere. Gives the ended run."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[losses]}"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        TextColumn("{task.fields[losses]}"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=out, disable=not out.is_terminal) as progress:
         bar = progress.add_task(item.name, total=item.epochs, losses="waiting")
         every, shown = max(1, item.epochs // 10), 0
@@ -140,8 +170,42 @@ def predictions(answer: PredictionsBody) -> None:
         else:
             rows.append((number, json.dumps(each.targets), ""))
     table(("row", "prediction", "probability"), rows)
-    for warning in answer.warnings:
-        out.print(f"warning: {warning}")
+    warn(answer.warnings)
+
+
+def losses(columns: Mapping[str, Sequence[float | None]]) -> None:
+    """Print curves, an epoch a line."""
+    table(
+        tuple(columns),
+        (
+            tuple("" if value is None else f"{value:.4g}" for value in values)
+            for values in zip(*columns.values(), strict=True)
+        ),
+    )
+
+
+def inspection(found: InspectionBody) -> None:
+    """Print what is said of each tensor as a whole."""
+    if found.loss is not None:
+        out.print(f"loss {found.loss:.6g} over {len(found.example_losses)} rows; {found.units}\n")
+    said = {name: tensor.model_extra or {} for name, tensor in found.tensors.items()}
+    columns = list(dict.fromkeys(column for extra in said.values() for column in extra))
+    table(
+        ("tensor", "shape", *columns),
+        (
+            (
+                name,
+                _shape(tensor.shape),
+                *("" if said[name].get(c) is None else f"{said[name][c]:.4g}" for c in columns),
+            )
+            for name, tensor in found.tensors.items()
+        ),
+    )
+    warn(found.warnings)
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return " × ".join(map(str, shape))
 
 
 def gradients(found: InspectionBody, check: CheckBody) -> None:
@@ -149,7 +213,7 @@ def gradients(found: InspectionBody, check: CheckBody) -> None:
     tensors = [(name, tensor.shape, tensor.model_extra or {}) for name, tensor in found.tensors.items()]
     table(
         ("gradient", "shape", "norm"),
-        ((name, " × ".join(map(str, shape)), f"{extra['norm']:.6f}") for name, shape, extra in tensors),
+        ((name, _shape(shape), f"{extra['norm']:.6f}") for name, shape, extra in tensors),
     )
     out.print()
     table(

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,8 @@ GENTOO = {
 def demonstrate(data: Path | None, *, once: bool) -> None:
     """Show the whole job on a server of its own; then leave it running until Ctrl-C, or stop it `once` shown."""
     say = console.out.print
-    with _folder(data) as folder, server(folder, port=free_port(8000)) as url, Client(url) as client:
+    with _folder(data) as folder, server(folder, port=free_port(8000)) as client:
+        url = client.url
         say(f"Chainrule answers at {url}; its data are in {folder}.\n")
         run = _train(client, PENGUINS)
         _train(client, DIGITS)
@@ -77,8 +79,6 @@ def _look_inside(client: Client, run: RunBody) -> None:
 
 
 def _wait_for_ctrl_c() -> None:
-    import threading
-
     try:
         threading.Event().wait()
     except KeyboardInterrupt:

@@ -14,6 +14,8 @@ from types import FrameType
 from service.client import Client
 
 START_SECONDS = 60.0
+ENDING = (signal.SIGTERM, signal.SIGHUP) if hasattr(signal, "SIGHUP") else (signal.SIGTERM,)
+"""Signals that end a process, and that a server of its own must not outlive."""
 
 
 class CouldNotStart(Exception):  # noqa: N818 - said to the user in one sentence
@@ -21,21 +23,29 @@ class CouldNotStart(Exception):  # noqa: N818 - said to the user in one sentence
 
 
 @contextmanager
-def server(data: Path, *, port: int | None = None) -> Iterator[str]:
-    """A server on this data folder; gives its address. For a main thread."""
+def server(data: Path, *, port: int | None = None) -> Iterator[Client]:
+    """A server on this data folder; gives a client of it. For a main thread.
+
+    The server is in a process group of its own: Ctrl-C in a terminal reaches this process alone, which then stops the
+    server in order.
+    """
     port = free_port() if port is None else port
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "service.cli", "serve", "--data", str(data), "--port", str(port), "--quiet"]
-    before = signal.signal(signal.SIGTERM, _leave)
-    process = subprocess.Popen(command, env=os.environ | {"PYTHONUNBUFFERED": "1"})  # noqa: S603 - our own command
+    command = [sys.executable, "-m", "service.cli", "serve", "--data", str(data), "--quiet"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    before = {number: signal.signal(number, _leave) for number in ENDING}
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        command, env=os.environ | {"PYTHONUNBUFFERED": "1"}, process_group=0 if os.name == "posix" else None
+    )
     try:
-        _await_start(process, url)
-        yield url
+        with Client(f"http://127.0.0.1:{port}", token=os.environ.get("CHAINRULE_TOKEN")) as client:
+            _await_start(process, client)
+            yield client
     finally:
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
         process.wait()
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
@@ -52,12 +62,11 @@ def free_port(preferred: int = 0) -> int:
     raise CouldNotStart("no port is free on 127.0.0.1")
 
 
-def _await_start(process: "subprocess.Popen[bytes]", url: str) -> None:
+def _await_start(process: "subprocess.Popen[bytes]", client: Client) -> None:
     until = time.monotonic() + START_SECONDS
-    with Client(url) as client:
-        while not client.is_live():
-            if process.poll() is not None:
-                raise CouldNotStart("the server could not be started; its last words are above")
-            if time.monotonic() > until:
-                raise CouldNotStart(f"the server did not answer at {url} within {START_SECONDS:g} seconds")
-            time.sleep(0.05)
+    while not client.is_live():
+        if process.poll() is not None:
+            raise CouldNotStart("the server could not be started; its last words are above")
+        if time.monotonic() > until:
+            raise CouldNotStart(f"the server did not answer at {client.url} within {START_SECONDS:g} seconds")
+        time.sleep(0.05)

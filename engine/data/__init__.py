@@ -2,7 +2,7 @@
 
 from engine.data.preprocessing import Encoded, Preprocessing
 from engine.data.profile import profile
-from engine.data.readers import Bounds, Ingested, ingest_csv, ingest_json, open_table
+from engine.data.readers import Bounds, Ingested, csv_rows, ingest_csv, ingest_json, json_rows, open_table
 from engine.data.schema import Column, Schema
 from engine.data.splits import Split, split_rows
 from engine.data.table import Table
@@ -17,8 +17,10 @@ __all__ = [
     "Schema",
     "Split",
     "Table",
+    "csv_rows",
     "ingest_csv",
     "ingest_json",
+    "json_rows",
     "open_table",
     "profile",
     "split_rows",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.data.features import Feature
-from engine.data.schema import BLANKS, ColumnType, spell
+from engine.data.schema import BLANKS, PADDING, ColumnType, spell
 from engine.data.table import BLANK, UNKNOWN
 from engine.data.targets import Target
 from engine.errors import DataError
@@ -42,15 +42,13 @@ def number_cells(cells: list[Any], feature: Feature, problems: list[DataError]) 
 
 def _number(cell: Any, feature: Feature) -> float | str | None:
     """The cell as a number, None if blank, or what is wrong with it."""
-    if cell is None or (isinstance(cell, str) and cell in BLANKS):
+    if _is_blank(cell):
         return None
     if feature.type == "boolean":
-        names = {feature.spellings.get(plain, plain): value for plain, value in (("true", 1.0), ("false", 0.0))}
-        names |= {"true": 1.0, "false": 0.0}
         if isinstance(cell, (bool, int, float)) and cell in (0, 1):
             return float(cell)
-        if isinstance(cell, str) and cell in names:
-            return names[cell]
+        if isinstance(cell, str) and _bare(cell) in ("true", "false"):
+            return float(_bare(cell) == "true")
         return f"expected true or false, got {_shown(cell)}"
     if isinstance(cell, bool) or not isinstance(cell, (int, float)):
         return f"expected a number, got {_shown(cell)}"
@@ -87,6 +85,8 @@ def class_cells(cells: list[Any], target: Target, problems: list[DataError]) -> 
         text = _spelled(cell)
         if text not in places and isinstance(cell, float) and cell.is_integer():
             text = str(int(cell))
+        if text is not None and target.type == "boolean":
+            text = _bare(text)
         if text in places:
             codes[number] = places[text]
         else:
@@ -107,11 +107,20 @@ def _plainly(name: str, kind: ColumnType) -> str:
 
 def _spelled(cell: Any) -> str | None:
     """A cell as a file would spell it; None if blank."""
-    if cell is None or isinstance(cell, str):
-        return None if cell in BLANKS or cell is None else cell
+    if _is_blank(cell):
+        return None
     if isinstance(cell, bool):
         return "true" if cell else "false"
-    return repr(cell)
+    return cell if isinstance(cell, str) else repr(cell)
+
+
+def _is_blank(cell: Any) -> bool:
+    return cell is None or (isinstance(cell, str) and cell.strip(PADDING) in BLANKS)
+
+
+def _bare(cell: str) -> str:
+    """A boolean's spelling without what does not matter in it."""
+    return cell.strip(PADDING).lower()
 
 
 def _shown(cell: Any) -> str:

@@ -25,6 +25,7 @@ class Feature:
     scale: float = 1.0
     levels: tuple[str, ...] = ()
     spellings: dict[str, str] = field(default_factory=dict)
+    """How the file first writes true and false, for whoever reads the preprocessing."""
 
     @property
     def width(self) -> int:

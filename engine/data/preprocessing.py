@@ -17,7 +17,7 @@ from engine.data.features import Feature, feature_codes, fit_feature, fit_place
 from engine.data.splits import Split, split_rows
 from engine.data.table import BLANK, UNKNOWN, Table, Text
 from engine.data.targets import Target, class_target, number_target, target_facts
-from engine.errors import DataError, raise_all
+from engine.errors import MAXIMUM_PROBLEMS, DataError, raise_all
 from engine.parameters import Array
 from engine.spec import RunSpec, SplitSpec, TargetFacts
 
@@ -122,22 +122,37 @@ class Preprocessing:
 
     # Encoding ------------------------------------------------------------------------------------------------------
 
+    def check(self, table: Table, split: Split, *, dtype: npt.DTypeLike) -> None:
+        """Refuse numbers of any part that the dtype can't hold once they are scaled, a column at a time."""
+        rows = np.concatenate([split.train, split.validation, split.test])
+        columns: list[Feature | Target] = [*self._plan.number_features]
+        if self.facts.kind == "regression":
+            columns += self.targets
+        problems = list[DataError]()
+        for column in columns:
+            scaled = _scaled(table.numbers(column.name)[rows], column, dtype)
+            problems += _too_far(scaled[:, np.newaxis], (column.name,), rows)
+        raise_all(problems)
+
     def encode_features(self, table: Table, numbers: Array | None = None, *, dtype: npt.DTypeLike) -> Array:
-        """X (m, n_in) of the table's rows with these numbers, or of all."""
-        rows = slice(None) if numbers is None else numbers
+        """X (m, n_in) of the table's rows with these numbers, or of all. Raises DataError as `check` does."""
+        rows = np.arange(table.row_count) if numbers is None else numbers
         values = [table.numbers(name)[rows] for name in self._plan.number_names]
         codes = [feature_codes(table.text(feature.name), feature)[rows] for feature in self._plan.texts]
-        count = table.row_count if numbers is None else len(numbers)
-        return self._encode(values, codes, count, dtype)
+        X = self._encode(values, codes, len(rows), dtype)
+        raise_all(_too_far(X, self.input_names, rows))
+        return X
 
     def encode_targets(
         self, table: Table, numbers: Array | None = None, *, dtype: npt.DTypeLike, n_out: int | None = None
     ) -> Array:
-        """Y (m, n_out) of the table's rows with these numbers, or of all."""
-        rows = slice(None) if numbers is None else numbers
+        """Y (m, n_out) of the table's rows with these numbers, or of all. Raises DataError as `check` does."""
+        rows = np.arange(table.row_count) if numbers is None else numbers
         if self.facts.kind == "regression":
-            columns = [(table.numbers(target.name)[rows] - target.mean) / target.scale for target in self.targets]
-            return np.stack(columns, axis=1).astype(dtype)
+            columns = [_scaled(table.numbers(target.name)[rows], target, dtype) for target in self.targets]
+            Y = np.stack(columns, axis=1)
+            raise_all(_too_far(Y, [target.name for target in self.targets], rows))
+            return Y
         return self._class_outputs([self._codes(table, target)[rows] for target in self.targets], dtype, n_out)
 
     def encode_rows(
@@ -162,9 +177,8 @@ class Preprocessing:
         Y = self._target_cells(columns, problems, dtype, n_out) if with_targets else None
         raise_all(problems)
         X = self._encode(values, codes, len(rows), dtype)
-        if not np.isfinite(X).all():
-            raise_all(_too_far(X, self.input_names))
-        if Y is not None and not np.isfinite(Y).all():
+        raise_all(_too_far(X, self.input_names))
+        if Y is not None:
             raise_all(_too_far(Y, names[-len(self.targets) :]))
         return Encoded(X, Y, tuple(warnings))
 
@@ -296,9 +310,8 @@ class Preprocessing:
                 values = np.array(number_cells(columns[target.name], feature, problems), np.float64)
                 for number in np.flatnonzero(np.isnan(values)):
                     problems.append(DataError(f"rows[{number}].{target.name}", "expected a number, got a blank"))
-                scaled.append((values - target.mean) / target.scale)
-            with np.errstate(over="ignore"):
-                return np.stack(scaled, axis=1).astype(dtype)
+                scaled.append(_scaled(values, target, dtype))
+            return np.stack(scaled, axis=1)
         codes = [class_cells(columns[target.name], target, problems) for target in self.targets]
         return None if problems else self._class_outputs(codes, dtype, n_out)
 
@@ -354,16 +367,22 @@ class _Plan:
         )
 
 
-def _too_far(values: Array, names: Sequence[str]) -> list[DataError]:
-    """A problem for each cell that scaling made infinite."""
-    return [
-        DataError(
-            f"rows[{number}].{names[place]}",
-            f"expected a number nearer to those of training, got one too large for {values.dtype} once it is scaled",
-            code="too_large",
-        )
-        for number, place in np.argwhere(~np.isfinite(values))
-    ]
+def _scaled(values: Array, column: Feature | Target, dtype: npt.DTypeLike) -> Array:
+    with np.errstate(over="ignore"):  # to infinity, which is refused by its place
+        return ((values - column.mean) / column.scale).astype(dtype)
+
+
+def _too_far(values: Array, names: Sequence[str], rows: Array | None = None) -> list[DataError]:
+    """A problem for each cell that scaling made infinite, by the number of its row in the table if that is given."""
+    infinite = np.isinf(values)
+    if not infinite.any():
+        return []
+    places = np.argwhere(infinite)[:MAXIMUM_PROBLEMS]
+    expected = f"expected a number nearer to those of training, got one too large for {values.dtype} once it is scaled"
+    if rows is not None:
+        places[:, 0] = rows[places[:, 0]] + 1
+        expected += " (data rows are counted from 1)"
+    return [DataError(f"rows[{row}].{names[place]}", expected, code="too_large") for row, place in places]
 
 
 def _feature_names(table: Table, spec: RunSpec) -> Sequence[str]:

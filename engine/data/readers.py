@@ -6,7 +6,7 @@ are decided by the whole column, every spelling is kept, and memory stays flat. 
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from engine.data.schema import BLANKS, Column, ColumnType, Schema, spell
-from engine.data.table import Table, Text, Values
+from engine.data.schema import BLANKS, PADDING, Column, ColumnType, Schema, spell
+from engine.data.table import Cell, Table, Text, Values
 from engine.errors import DataError
 
 BLOCK_BYTES = 8 * 1024 * 1024
@@ -30,7 +30,9 @@ _INTEGER = r"^(0|-?[1-9]\d{0,14})$"
 _LEADING_ZERO = r"^[+-]?0\d"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """Half of a character, which JSON can write and UTF-8 can't."""
-_BOOLEANS = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FALSE": 0.0}
+_BOOLEANS = {"true": 1.0, "false": 0.0}
+"""In any capitalisation."""
+_OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs"}
 
 
 @dataclass(frozen=True)
@@ -75,13 +77,8 @@ def ingest_json(source: Path, target: Path, bounds: Bounds) -> Ingested:
     """
     columns = _json_columns(_json_document(source))
     _check_names(list(columns))
-    lengths = {name: len(cells) for name, cells in columns.items()}
-    if len(set(lengths.values())) > 1:
-        short, long = min(lengths, key=lengths.__getitem__), max(lengths, key=lengths.__getitem__)
-        raise DataError(
-            f"columns.{short}", f"expected {lengths[long]} cells as in {long}, got {lengths[short]}", code="ragged"
-        )
-    rows = max(lengths.values(), default=0)
+    _check_lengths(columns)
+    rows = max(map(len, columns.values()), default=0)
     _check_size(rows, len(columns), bounds)
     guesses, warnings, arrays = [], list[str](), []
     for name, cells in columns.items():
@@ -96,6 +93,38 @@ def ingest_json(source: Path, target: Path, bounds: Bounds) -> Ingested:
         guesses.append(guess)
         arrays.append(array)
     return _write(target, guesses, rows, lambda: iter([_Block(arrays, rows)]), warnings)
+
+
+def csv_rows(source: Path, numbers: Collection[str]) -> Iterator[dict[str, Cell]]:
+    """A CSV file's rows by column name, to be sent: blanks as None, what spells a number in `numbers` as that number.
+
+    All other cells come as they stand, for whoever receives them to judge. Raises DataError as `ingest_csv` does,
+    but a single row will do.
+    """
+    names, _ = _header(source, Bounds())
+    rows = 0
+    for block in _csv_blocks(source, names):
+        columns = [
+            _cells(name, cells, rows, is_number=name in numbers)
+            for name, cells in zip(names, block.columns, strict=True)
+        ]
+        yield from (dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True))
+        rows += block.num_rows
+
+
+def json_rows(source: Path) -> list[Any]:
+    """The rows of a JSON file, to be sent: a list of them, `{"rows": […]}` or `{"columns": {…}}`; cells as they stand.
+
+    Raises DataError as `ingest_json` does, but says nothing about single cells.
+    """
+    document = _json_document(source)
+    if isinstance(document, list):
+        return document
+    if isinstance(document, dict) and isinstance(document.get("rows"), list):
+        return list(document["rows"])
+    columns = _json_columns(document)
+    _check_lengths(columns)
+    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
 
 
 def open_table(path: Path) -> Table:
@@ -154,10 +183,12 @@ def _csv_error(source: Path, message: str, ragged: Sequence[Any]) -> DataError:
         return DataError("file", f"expected text in UTF-8, got {wrong}", code="not_utf8")
     if ragged:
         row = ragged[0]  # its number counts the header but no blank lines, so it is not the line in the file
+        expected = f"{row.expected_columns} cell{'s' if row.expected_columns != 1 else ''}"
+        hint = _delimiter_hint(_first_line(source)) if row.expected_columns == 1 else None
         return DataError(
             f"rows[{row.number - 1}]",
-            f"expected {row.expected_columns} cells as in the header, got {row.actual_columns}"
-            " (data rows are counted from 1)",
+            f"expected {expected} as in the header, got {row.actual_columns} (data rows are counted from 1)"
+            + (f"; {hint}" if hint else ""),
             code="ragged",
         )
     if "straddling" in message:
@@ -180,14 +211,31 @@ def _first_not_utf8(source: Path) -> str | None:
     return None
 
 
+def _first_line(source: Path) -> str:
+    with source.open("rb") as file:
+        return file.readline(BLOCK_BYTES).decode(errors="replace")
+
+
+def _delimiter_hint(header: str) -> str | None:
+    """What to do where a header of one column was probably meant to be several."""
+    for delimiter, name in _OTHER_DELIMITERS.items():
+        if delimiter in header.strip():
+            return (
+                f"the header is one column whose name holds {name}; only commas separate columns: "
+                "save the file with commas if it has several"
+            )
+    return None
+
+
 def _header(source: Path, bounds: Bounds) -> tuple[list[str], list[str]]:
     first = next(_csv_reader(source, None), None)
     if first is None or first.num_rows == 0:
         raise DataError("file", "expected a header line and rows, got an empty file", code="empty")
     names = [str(column[0].as_py()).strip() for column in first.columns]
+    hint = _delimiter_hint(names[0]) if len(names) == 1 else None
     if len(names) > bounds.columns:
         raise DataError("file", f"expected at most {bounds.columns} columns, got {len(names)}", code="too_large")
-    warnings = []
+    warnings = [hint] if hint else []
     for place, name in enumerate(names):
         if not name:
             names[place] = f"column_{place + 1}"
@@ -232,6 +280,15 @@ def _check_size(rows: int, columns: int, bounds: Bounds) -> None:
             raise DataError("file", f"expected at most {limit} {what}, got {got} or more", code="too_large")
 
 
+def _check_lengths(columns: Mapping[str, Sequence[Any]]) -> None:
+    lengths = {name: len(cells) for name, cells in columns.items()}
+    if len(set(lengths.values())) > 1:
+        short, long = min(lengths, key=lengths.__getitem__), max(lengths, key=lengths.__getitem__)
+        raise DataError(
+            f"columns.{short}", f"expected {lengths[long]} cells as in {long}, got {lengths[short]}", code="ragged"
+        )
+
+
 # Types -------------------------------------------------------------------------------------------------------------
 
 
@@ -250,6 +307,7 @@ class _Guess:
 
     def look(self, cells: Any, rows_before: int) -> None:
         """Narrow the guess by a block of text cells."""
+        cells = _trimmed(cells)
         blank = _blank(cells)
         present = cells.filter(pc.invert(blank))
         self.missing += len(cells) - len(present)
@@ -258,7 +316,9 @@ class _Guess:
             return
         if "number" in self.possible:
             self._try_numbers(cells, blank, present, rows_before)
-        if "boolean" in self.possible and not _all(pc.is_in(present, value_set=pa.array(list(_BOOLEANS)))):
+        if "boolean" in self.possible and not _all(
+            pc.is_in(pc.utf8_lower(present), value_set=pa.array(list(_BOOLEANS)))
+        ):
             self.possible.discard("boolean")
         if self.spellings is not None and self.possible != {"text"}:
             self.spellings |= dict.fromkeys(pc.unique(present).slice(0, MAXIMUM_SPELLINGS + 1).to_pylist())
@@ -266,10 +326,7 @@ class _Guess:
                 self.spellings = None
 
     def _try_numbers(self, cells: Any, blank: Any, present: Any, rows_before: int) -> None:
-        is_number = pc.and_(
-            pc.match_substring_regex(cells, _NUMBER), pc.invert(pc.match_substring_regex(cells, _LEADING_ZERO))
-        )
-        bad = pc.and_(pc.invert(is_number), pc.invert(blank))
+        bad = pc.and_(pc.invert(_is_number(cells)), pc.invert(blank))
         if pc.any(bad).as_py():
             place = pc.index(bad, True).as_py()
             self.first_not_number = (rows_before + place + 1, cells[place].as_py())
@@ -278,36 +335,27 @@ class _Guess:
         if "integer" in self.possible and not _all(pc.match_substring_regex(present, _INTEGER)):
             self.possible.discard("integer")
         if self.infinite is None:
-            infinite = pc.is_inf(_to_numbers(cells, blank))
-            if pc.any(infinite).as_py():
-                place = pc.index(infinite, True).as_py()
-                self.infinite = (rows_before + place + 1, cells[place].as_py())
+            self.infinite = _first_infinite(cells, _to_numbers(cells, blank), rows_before)
 
     def column(self) -> Column:
         """The narrowest type that holds every cell. Raises DataError for a number that is infinite."""
         kind: ColumnType = "text"
         if self.present:
             kind = next(kind for kind in ("integer", "number", "boolean", "text") if kind in self.possible)
-        if kind == "boolean" and not self._spells_each_value_once():
-            kind = "text"
         if kind in ("number", "integer") and self.infinite is not None:
-            row, cell = self.infinite
-            raise DataError(
-                f"rows[{row}].{self.name}",
-                f"expected a finite number, got {cell[:40]} (data rows are counted from 1)",
-                code="infinite",
-            )
+            raise _infinite(self.name, *self.infinite)
         return Column(self.name, kind, self.missing, self._kept_spellings(kind))
 
-    def _spells_each_value_once(self) -> bool:
-        return self.spellings is not None and len({_BOOLEANS[s] for s in self.spellings}) == len(self.spellings)
-
     def _kept_spellings(self, kind: ColumnType) -> dict[str, str]:
+        """The first spelling of each value, where it is not the plain one."""
         if kind == "text" or self.spellings is None:
             return {}
-        value = _BOOLEANS.__getitem__ if kind == "boolean" else float
-        pairs = [(spell(value(spelling), kind), spelling) for spelling in reversed(self.spellings)]
-        return {plain: spelling for plain, spelling in pairs if plain != spelling}
+
+        def plainly(spelling: str) -> str:
+            return spell(_BOOLEANS[spelling.lower()] if kind == "boolean" else float(spelling), kind)
+
+        first = {plainly(spelling): spelling for spelling in reversed(self.spellings)}
+        return {plain: spelling for plain, spelling in first.items() if plain != spelling}
 
     def warning(self) -> str | None:
         """Say so where a column of numbers is text because of a few cells."""
@@ -321,12 +369,50 @@ def _all(mask: Any) -> bool:
     return bool(pc.all(mask).as_py())
 
 
+def _trimmed(cells: Any) -> Any:
+    return pc.utf8_trim(cells, characters=PADDING)
+
+
+def _is_number(cells: Any) -> Any:
+    return pc.and_(pc.match_substring_regex(cells, _NUMBER), pc.invert(pc.match_substring_regex(cells, _LEADING_ZERO)))
+
+
+def _first_infinite(cells: Any, numbers: Any, rows_before: int) -> tuple[int, str] | None:
+    infinite = pc.is_inf(numbers)
+    if not pc.any(infinite).as_py():
+        return None
+    place = pc.index(infinite, True).as_py()
+    return rows_before + place + 1, cells[place].as_py()
+
+
+def _infinite(name: str, row: int, cell: str) -> DataError:
+    return DataError(
+        f"rows[{row}].{name}",
+        f"expected a finite number, got {cell[:40]} (data rows are counted from 1)",
+        code="infinite",
+    )
+
+
 def _blank(cells: Any) -> Any:
+    """Which of trimmed cells hold nothing."""
     return pc.or_(pc.is_null(cells), pc.is_in(cells, value_set=pa.array(sorted(BLANKS))))
 
 
 def _to_numbers(cells: Any, blank: Any) -> Any:
     return pc.cast(pc.if_else(blank, pa.scalar(None, pa.string()), cells), pa.float64())
+
+
+def _cells(name: str, cells: Any, rows_before: int, *, is_number: bool) -> list[Cell]:
+    """The cells of a column one by one, blanks as None."""
+    trimmed = _trimmed(cells)
+    blank = _blank(trimmed)
+    texts: list[Cell] = pc.if_else(blank, pa.scalar(None, pa.string()), cells).to_pylist()
+    if not is_number:
+        return texts
+    numbers = _to_numbers(trimmed, pc.invert(_is_number(trimmed)))
+    if infinite := _first_infinite(trimmed, numbers, rows_before):
+        raise _infinite(name, *infinite)
+    return [text if number is None else number for text, number in zip(texts, numbers.to_pylist(), strict=True)]
 
 
 # Writing -----------------------------------------------------------------------------------------------------------
@@ -354,14 +440,14 @@ def _write(
 
 
 def _typed(cells: Any, column: Column) -> Any:
-    blank = _blank(cells)
+    trimmed = _trimmed(cells)
+    blank = _blank(trimmed)
     if column.type == "text":
         return pc.if_else(blank, pa.scalar(None, pa.string()), cells)
     if column.type == "boolean":
-        values = pc.is_in(cells, value_set=pa.array([name for name, value in _BOOLEANS.items() if value]))
-        numbers = pc.cast(values, pa.float64())
+        numbers = pc.cast(pc.equal(pc.utf8_lower(trimmed), "true"), pa.float64())
     else:
-        numbers = _to_numbers(cells, blank)
+        numbers = _to_numbers(trimmed, blank)
     return pc.if_else(blank, pa.scalar(float("nan")), numbers)
 
 

@@ -7,6 +7,8 @@ ColumnType = Literal["number", "integer", "boolean", "text"]
 
 BLANKS = frozenset({"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"})
 """Spellings of a cell that holds nothing."""
+PADDING = " \t"
+"""What may stand around a number, true, false or a blank without meaning anything."""
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ def plan(spec: RunSpec, table: Table, limits: Limits) -> Plan:
     _check_sizes(spec, limits)
     preprocessing = Preprocessing.fit(table, spec)
     split = preprocessing.split(table)
+    preprocessing.check(table, split, dtype=spec.training.dtype)
     resolved = resolve(
         spec,
         preprocessing.facts,

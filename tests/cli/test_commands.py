@@ -8,13 +8,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from service.samples import PENGUINS
-from tests.support import PATIENCE_SECONDS, TINY, Server, server, until
+from tests.support import PATIENCE_SECONDS, TINY, Api, Server, server, until
 
+TOKEN = "open-sesame-open-sesame"
 QUICK = ["--hidden", "8", "--epochs", "5"]
 
 
@@ -89,6 +91,199 @@ def test_predict_answers_for_every_row_of_a_file(served: Server, penguins: Path)
     assert plain.count("\n") == 345
 
 
+@pytest.fixture(scope="module")
+def trained(served: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A run with numbers x and yes, a text word and classes in brackets."""
+    path = tmp_path_factory.mktemp("table") / "table.csv"
+    lines = [f"{i}, {('TRUE', 'False')[i % 2]}, w{i % 3}, [{'ab'[i % 2]}]" for i in range(60)]
+    path.write_text("\n".join(["x, yes, word, label", *lines]))
+    options = ["--target", "label", "--epochs", 4, "--name", "[bold]", "--server", served.url, "--json"]
+    return str(json.loads(chainrule("train", path, *options).stdout)["id"])
+
+
+ROWS = {
+    "csv": "word,x,yes\n w1,nan,true\n NA, 7 ,FALSE\n",
+    "json": '[{"x": null, "yes": true, "word": " w1"}, {"x": 7, "yes": "False", "word": "NA"}]',
+    "rows.json": '{"rows": [{"x": null, "yes": 1, "word": " w1"}, {"x": 7, "yes": 0, "word": null}]}',
+    "columns.json": '{"columns": {"x": ["NaN", 7], "yes": ["TRUE", false], "word": [" w1", ""]}}',
+}
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_rows_of_a_file_mean_the_same_in_every_form(served: Server, trained: str, tmp_path: Path, kind: str) -> None:
+    (tmp_path / f"rows.{kind}").write_text(ROWS[kind])
+    plain = [{"x": None, "yes": True, "word": " w1"}, {"x": 7, "yes": False, "word": None}]
+
+    done = chainrule("predict", trained, tmp_path / f"rows.{kind}", "--server", served.url, "--json")
+
+    answer = json.loads(done.stdout)
+    assert answer == served.client.predict(trained, plain).model_dump(mode="json")
+    assert answer["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("rows.csv", "x,yes,word\n1_000,true,w1\n", "rows[0].x: expected a number, got a text"),
+        ("rows.csv", "x,yes,word\n1,true,w1\ninf,true,w1\n", "rows[2].x: expected a finite number, got inf"),
+        ("rows.csv", "x,yes,word\n", "expected at least one row, got none"),
+        ("rows.csv", "x,yes,word\n1,2\n", "rows[1]: expected 3 cells as in the header, got 2"),
+        ("rows.csv", "x;yes;word\n1;true;w1\n", "rows[0].x: expected this column, found none"),
+        ("rows.json", '{"x": [1]}', "got the keys 'x'"),
+        ("rows.json", "[1", "expected JSON"),
+        ("rows.json", '[{"x": 1e999, "yes": true, "word": "w"}]', "rows[0]: expected finite numbers"),
+    ],
+)
+def test_rows_that_can_not_be_predicted_are_a_sentence(
+    served: Server, trained: str, tmp_path: Path, name: str, content: str, sentence: str
+) -> None:
+    (tmp_path / name).write_text(content)
+
+    done = chainrule("predict", trained, tmp_path / name, "--server", served.url, ok=False)
+
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("limit", [("CHAINRULE_LIMIT_PREDICT_ROWS", "7"), ("CHAINRULE_LIMIT_PREDICT_BYTES", "1200")])
+def test_many_rows_are_sent_in_as_many_requests_as_the_limits_ask(
+    tmp_path: Path, penguins: Path, limit: tuple[str, str]
+) -> None:
+    with server(tmp_path / "data", **dict([limit])) as found:
+        run = train(found, penguins)
+        answer = json.loads(chainrule("predict", run, penguins, "--server", found.url, "--json").stdout)
+
+    assert len(answer["predictions"]) == 344
+    assert answer["checkpoint"].startswith("ckpt_")
+
+
+def test_what_users_call_things_is_shown_as_it_is(served: Server, trained: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text(ROWS["csv"])
+
+    predicted = chainrule("predict", trained, tmp_path / "rows.csv", "--server", served.url).stdout
+
+    assert re.search(r"^0 +\[[ab]\] ", predicted, re.MULTILINE)
+    assert "[bold]" in chainrule("show", trained, "--server", served.url).stdout
+    assert not re.search(r" $", predicted, re.MULTILINE)
+
+
+def test_losses_are_a_table_an_epoch_a_line(served: Server, trained: str) -> None:
+    shown = chainrule("losses", trained, "--server", served.url).stdout
+    chosen = chainrule("losses", trained, "--keys", "train.loss,grad_norm", "--points", 2, "--server", served.url)
+    found = json.loads(chainrule("losses", trained, "--server", served.url, "--json").stdout)
+
+    assert [line.split()[0] for line in shown.splitlines()] == ["epoch", "1", "2", "3", "4"]
+    assert chosen.stdout.split()[:3] == ["epoch", "train.loss", "grad_norm"]
+    assert found == served.client.losses(trained)
+
+
+def test_inspect_shows_the_norms_of_every_gradient(served: Server, trained: str) -> None:
+    options = ["--part", "validation", "--limit", 5, "--server", served.url]
+
+    shown = chainrule("inspect", trained, *options).stdout
+    found = json.loads(
+        chainrule("inspect", trained, *options, "--quantities", "dW.1", "--reduce", "full", "--json").stdout
+    )
+
+    assert re.findall(r"^(d[Wb]\.\d) ", shown, re.MULTILINE) == ["dW.1", "dW.2", "dW.3", "db.1", "db.2", "db.3"]
+    assert "over 5 rows" in shown
+    assert list(found["tensors"]) == ["dW.1"]
+    assert len(found["tensors"]["dW.1"]["values"]) == 5
+
+
+@pytest.mark.parametrize("form", ["npz", "safetensors", "json"])
+def test_weights_are_written_to_a_file_or_to_a_pipe(served: Server, trained: str, tmp_path: Path, form: str) -> None:
+    command = [sys.executable, "-m", "service.cli", "weights", trained, "--format", form, "--server", served.url]
+
+    piped = subprocess.run(command, capture_output=True, check=True).stdout
+    chainrule("weights", trained, "--format", form, "-o", tmp_path / "weights", "--server", served.url)
+
+    assert (tmp_path / "weights").read_bytes() == piped == served.client.weights(trained, format=form)
+
+
+def test_a_file_that_can_not_be_written_is_a_sentence(served: Server, trained: str, tmp_path: Path) -> None:
+    done = chainrule("weights", trained, "-o", tmp_path / "none" / "w", "--server", served.url, ok=False)
+
+    assert done.stderr == f"chainrule: {tmp_path}/none/w: No such file or directory\n"
+
+
+def test_a_run_is_forked_and_deleted(served: Server, trained: str) -> None:
+    options = ["--epochs", 6, "--learning-rate", 0.01, "--name", "longer", "--server", served.url]
+
+    made = json.loads(chainrule("fork", trained, *options, "--json").stdout)
+    shown = chainrule("fork", trained, "--detach", "--server", served.url).stdout
+    gone = chainrule("delete", made["id"], "--server", served.url).stdout
+
+    assert (made["status"], made["name"], made["parent"]["run"]) == ("succeeded", "longer", trained)
+    assert made["resolved"]["training"]["optimizer"]["learning_rate"] == 0.01
+    assert made["epochs"] == 6
+    assert "[bold] (fork)" in shown
+    assert gone == f"{made['id']}: deleted\n"
+    assert "There is no run" in chainrule("show", made["id"], "--server", served.url, ok=False).stderr
+
+
+def test_options_come_before_a_spec_file_and_keep_the_rest_of_it(
+    served: Server, penguins: Path, tmp_path: Path
+) -> None:
+    momentum = {"type": "sgd", "momentum": 0.8, "learning_rate": 0.5}
+    spec = {"training": {"optimizer": momentum, "epochs": 9, "l2": 0.5}, "seed": 3, "network": {"layers": []}}
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    options = ["--spec", tmp_path / "spec.json", "--learning-rate", 0.01, "--epochs", 2, "--server", served.url]
+
+    run = json.loads(chainrule("train", penguins, "--target", "species", *options, "--json").stdout)
+    other = json.loads(
+        chainrule("train", penguins, "--target", "species", *options, "--optimizer", "adam", "--json").stdout
+    )
+
+    assert run["spec"]["training"] == {"optimizer": momentum | {"learning_rate": 0.01}, "epochs": 2, "l2": 0.5}
+    assert (run["seed"], run["spec"]["network"]) == (3, {"layers": []})
+    assert other["spec"]["training"]["optimizer"] == {"type": "adam", "learning_rate": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("options", "content", "sentence"),
+    [
+        (["--hidden", "a,b"], "{}", "expected widths such as 64,32, got 'a,b'"),
+        (["--hidden", "8,-1"], "{}", "expected widths such as 64,32, got '8,-1'"),
+        (["--activation", "tanh"], "{}", "expected --hidden beside it"),
+        ([], '{"dataset": "ds_1"}', "expected no dataset: FILE and --target say what to learn"),
+        ([], '{"target": "x", "dataset": "ds_1"}', "expected no dataset or target"),
+        ([], "[1]", "expected an object with parts of a run's body"),
+        ([], "{", "expected JSON"),
+        (["--epochs", "2"], '{"training": [1]}', "training: expected an object"),
+    ],
+)
+def test_options_that_can_not_be_are_a_sentence(
+    penguins: Path, tmp_path: Path, options: list[str], content: str, sentence: str
+) -> None:
+    (tmp_path / "spec.json").write_text(content)
+
+    done = chainrule("train", penguins, "--target", "species", "--spec", tmp_path / "spec.json", *options, ok=False)
+
+    assert done.returncode == 2
+    assert sentence in done.stderr
+
+
+def test_a_failed_run_ends_train_and_watch_with_exit_code_1(served: Server, penguins: Path) -> None:
+    options = ["--target", "species", "--learning-rate", "1e30", "--epochs", 3, "--server", served.url, "--json"]
+
+    trained = chainrule("train", penguins, *options, ok=False)
+    run = json.loads(trained.stdout)["id"]
+    watched = chainrule("watch", run, "--server", served.url, ok=False)
+
+    assert (trained.returncode, watched.returncode) == (1, 1)
+    assert "failed (diverged" in watched.stdout
+
+
+def test_what_a_file_makes_doubtful_is_said_beside_the_result(served: Server, tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text(",y\n" + "".join(f"{i},{i % 3}\n" for i in range(40)))
+
+    done = chainrule("train", tmp_path / "table.csv", "--target", "y", *QUICK, "--server", served.url, "--json")
+
+    assert done.stderr == "warning: column 1 has no name in the header and is called column_1\n"
+    assert json.loads(done.stdout)["status"] == "succeeded"
+
+
 def test_a_run_is_steered_by_command(served: Server, penguins: Path) -> None:
     endless = penguins.with_name("endless.json")
     endless.write_text('{"training": {"epochs": 100000, "early_stopping": null}}')
@@ -139,6 +334,49 @@ def test_without_a_server_train_starts_one_and_stops_it(tmp_path: Path, penguins
     assert url is not None
     assert "succeeded" in done.stdout
     assert (tmp_path / "data" / "chainrule.sqlite3").exists()
+
+
+def test_a_server_of_ones_own_knows_the_token_and_stays_on_loopback(tmp_path: Path, penguins: Path) -> None:
+    options = ["--target", "species", *QUICK, "--server", "http://127.0.0.1:9", "--data", tmp_path / "data", "--json"]
+
+    done = chainrule("train", penguins, *options, CHAINRULE_TOKEN=TOKEN, CHAINRULE_HOST="0.0.0.0")
+
+    assert json.loads(done.stdout)["status"] == "succeeded"
+
+
+def test_nothing_can_be_left_to_a_server_that_ends_with_the_command(tmp_path: Path, penguins: Path) -> None:
+    options = ["--target", "species", "--detach", "--server", "http://127.0.0.1:9", "--data", tmp_path / "data"]
+
+    done = chainrule("train", penguins, *options, ok=False)
+
+    assert "no server answers at http://127.0.0.1:9 to leave the run to; start one: chainrule serve" in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("has_own", [True, False], ids=["its own server", "another server"])
+def test_ctrl_c_says_where_the_run_goes_on(served: Server, tmp_path: Path, penguins: Path, has_own: bool) -> None:
+    (tmp_path / "endless.json").write_text('{"training": {"epochs": 100000, "early_stopping": null}}')
+    options = ["--spec", str(tmp_path / "endless.json"), "--data", str(tmp_path / "data")]
+    options += ["--server", "http://127.0.0.1:9" if has_own else served.url]
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "service.cli", "train", str(penguins), "--target", "species", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    next(line for line in iter(process.stdout.readline, "") if "epoch" in line)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    said = process.communicate(timeout=PATIENCE_SECONDS)[1]
+
+    assert process.returncode == 130
+    assert (f"It goes on with: chainrule serve --data {tmp_path / 'data'}" in said) is has_own
+    assert ("The run goes on." in said) is not has_own
+    with Api(tmp_path / "data") if has_own else nullcontext() as api:
+        if api is not None:
+            [run] = api.get("/v1/runs").json()["items"]
+            assert (run["status"], run["reason"]["code"]) == ("queued", "worker_stopped")
 
 
 # Serving -----------------------------------------------------------------------------------------------------------
@@ -236,9 +474,9 @@ def test_a_signal_ends_the_server_with_exit_code_0(tmp_path: Path, number: signa
 
 
 def test_a_token_is_asked_for_and_given(tmp_path: Path) -> None:
-    with server(tmp_path / "data", CHAINRULE_TOKEN="open-sesame-open-sesame") as found:
+    with server(tmp_path / "data", CHAINRULE_TOKEN=TOKEN) as found:
         refused = chainrule("runs", "--server", found.url, ok=False)
-        listed = chainrule("runs", "--server", found.url, "--json", CHAINRULE_TOKEN="open-sesame-open-sesame")
+        listed = chainrule("runs", "--server", found.url, "--json", CHAINRULE_TOKEN=TOKEN)
 
     assert "Authorization" in refused.stderr
     assert json.loads(listed.stdout) == []
@@ -289,6 +527,37 @@ def test_a_damaged_backup_is_not_restored(served: Server, penguins: Path, tmp_pa
     assert not (tmp_path / "restored").exists()
 
 
+def test_a_backup_takes_the_database_from_where_it_is(tmp_path: Path, penguins: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'elsewhere.sqlite3'}"
+    with server(tmp_path / "data", CHAINRULE_DATABASE_URL=url) as found:
+        run = train(found, penguins)
+        chainrule("backup", tmp_path / "backup", "--data", found.folder, CHAINRULE_DATABASE_URL=url)
+    chainrule("restore", tmp_path / "backup", "--data", tmp_path / "restored")
+
+    with server(tmp_path / "restored") as found:
+        assert found.client.run(run).status == "succeeded"
+
+
+def test_a_backup_of_nothing_is_a_sentence(tmp_path: Path) -> None:
+    done = chainrule("backup", tmp_path / "backup", "--data", tmp_path / "none", ok=False)
+
+    assert done.stderr == f"chainrule: {tmp_path}/none/chainrule.json is not there: nothing to back up\n"
+    assert not (tmp_path / "backup").exists()
+
+
+def test_a_dataset_deleted_during_a_backup_is_left_out(tmp_path: Path) -> None:
+    with Api(tmp_path / "data") as api:
+        kept, gone = api.upload(TINY), api.upload(TINY + b"1,2,odd\n")
+    (tmp_path / "data" / "chainrule.json").write_text('{"format": 1, "id": "folder_1"}')
+    (tmp_path / "data" / "datasets" / f"{gone}.arrow").unlink()
+
+    done = chainrule("backup", tmp_path / "backup", "--data", tmp_path / "data")
+    chainrule("restore", tmp_path / "backup", "--data", tmp_path / "restored")
+
+    assert f"warning: dataset {gone} is left out" in done.stderr
+    assert [path.stem for path in (tmp_path / "restored" / "datasets").iterdir()] == [kept]
+
+
 @pytest.mark.parametrize("command", ["backup", "restore"])
 def test_a_folder_with_something_in_it_is_never_written_over(served: Server, tmp_path: Path, command: str) -> None:
     chainrule("backup", tmp_path / "backup", "--data", served.folder)
@@ -317,6 +586,12 @@ def test_the_demo_shows_the_whole_job_and_ends(tmp_path: Path) -> None:
     assert "Gentoo: " in shown
     assert "mismatch" not in shown
     assert len(re.findall(r"[Wb]\.2\[.*  ok *$", shown, re.MULTILINE)) >= 5
+
+
+def test_the_demo_knows_the_token(tmp_path: Path) -> None:
+    shown = chainrule("demo", "--once", "--data", tmp_path / "data", CHAINRULE_TOKEN=TOKEN).stdout
+
+    assert "Gentoo: " in shown
 
 
 def test_a_demo_that_is_ended_takes_its_server_with_it(tmp_path: Path) -> None:

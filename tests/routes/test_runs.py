@@ -3,6 +3,8 @@ import math
 
 import pytest
 
+from engine.data import split_rows
+from engine.spec import SplitSpec
 from tests.support import QUICK, TINY, Api, problem
 
 INVALID = {
@@ -100,6 +102,19 @@ def test_a_table_without_anything_to_learn_is_refused(shared: Api, content: byte
     answer = shared.post("/v1/runs", {"dataset": dataset, "target": target, "task": "auto"})
 
     assert word in problem(answer, 422)["detail"]
+
+
+@pytest.mark.parametrize("path", ["/v1/runs", "/v1/runs/validate"])
+def test_a_number_that_float32_can_not_hold_is_refused_by_its_row(shared: Api, path: str) -> None:
+    row = int(split_rows(40, SplitSpec(), seed=0, strata=None).validation[0])
+    lines = [f"{'1e100' if i == row else i % 7},{i * i % 11}" for i in range(40)]
+    body = {"dataset": shared.upload("\n".join(["x,y", *lines]).encode()), "target": "y", "task": "regression"}
+
+    refused = problem(shared.post(path, body), 422, "too_large")
+    wider = shared.post("/v1/runs/validate", {**body, "training": {"dtype": "float64"}})
+
+    assert [fault["pointer"] for fault in refused["errors"]] == [f"/rows/{row + 1}/x"]
+    assert wider.status_code == 200
 
 
 def test_a_misspelt_choice_lists_what_is_allowed(shared: Api) -> None:

@@ -278,7 +278,7 @@ def test_cells_a_file_spells_in_its_own_way_mean_the_same_in_rows_sent(target: s
     np.testing.assert_array_equal(encoded.Y, fitted.encode_targets(found, usable, dtype="float32"))
 
 
-@pytest.mark.parametrize("cell", [True, 1, 1.0, "true", "TRUE"])
+@pytest.mark.parametrize("cell", [True, 1, 1.0, "true", "TRUE", "tRue", " True "])
 def test_a_boolean_may_be_sent_in_any_usual_form(cell: Any) -> None:
     _, found = read_csv(SPELT)
     fitted = fit("grade", found, features=["flag"], task="classification")
@@ -286,7 +286,18 @@ def test_a_boolean_may_be_sent_in_any_usual_form(cell: Any) -> None:
     assert fitted.encode_rows([{"flag": cell}], dtype="float32").X.tolist() == [[1.0]]
 
 
-@pytest.mark.parametrize("blank", [None, "", "NA", float("nan")])
+@pytest.mark.parametrize("cell", [False, "false", "FALSE", " False "])
+def test_a_boolean_class_may_be_sent_in_any_usual_form(cell: Any) -> None:
+    _, found = read_csv(SPELT)
+    fitted = fit("flag", found, features=["grade"])
+
+    encoded = fitted.encode_rows([{"grade": 2, "flag": cell}], dtype="float32", with_targets=True)
+
+    assert fitted.targets[0].classes == ("FALSE", "TRUE")
+    np.testing.assert_array_equal(encoded.Y, [[0]])
+
+
+@pytest.mark.parametrize("blank", [None, "", "NA", " ", " NA", float("nan")])
 def test_a_blank_sent_is_filled_as_in_the_table(blank: Any) -> None:
     found = fit(features=["size", "open"])
     filled = {"size": found.features[0].fill, "open": found.features[1].fill}
@@ -521,3 +532,46 @@ def test_classes_are_spelt_as_the_file_spells_them() -> None:
     _, found = read_csv("x,y\n" + "".join(f"{i},{'1.50' if i % 2 else '2.0'}\n" for i in range(40)))
 
     assert fit("y", found, task="classification").targets[0].classes == ("1.50", "2.0")
+
+
+# Numbers too far from those of training ----------------------------------------------------------------------------
+
+
+def far(column: str, part: str) -> tuple[Preprocessing, Table, int]:
+    """A fitted preprocessing, and its table with 1e300 in one row of this part; which row that is."""
+    columns = {"size": [float(i % 7) for i in range(40)], "price": [float(i % 5) for i in range(40)]}
+    fitted = Preprocessing.fit(table(**columns), spec("price"))
+    row = int(fitted.split(table(**columns)).part(part)[0])
+    columns[column][row] = 1e300
+    return fitted, table(**columns), row
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+@pytest.mark.parametrize("column", ["size", "price"])
+def test_a_number_that_the_dtype_can_not_hold_is_refused_by_row_and_column(column: str, part: str) -> None:
+    fitted, found, row = far(column, part)
+
+    with pytest.raises(DataError) as caught:
+        fitted.check(found, fitted.split(found), dtype="float32")
+
+    assert [problem.place for problem in caught.value.problems] == [f"rows[{row + 1}].{column}"]
+    assert "got one too large for float32 once it is scaled (data rows are counted from 1)" in str(caught.value)
+    fitted.check(found, fitted.split(found), dtype="float64")
+
+
+def test_such_a_number_is_never_encoded() -> None:
+    fitted, found, row = far("size", "test")
+    _, other, _ = far("price", "test")
+
+    with pytest.raises(DataError, match=rf"rows\[{row + 1}\].size"):
+        fitted.encode_features(found, np.array([3, row]), dtype="float32")
+    with pytest.raises(DataError, match=rf"rows\[{row + 1}\].price"):
+        fitted.encode_targets(other, dtype="float32")
+
+
+def test_a_number_in_a_row_that_no_part_has_is_nobodys_trouble() -> None:
+    _, found = read_csv("size,price\n" + "".join(f"{i % 7},{i % 5}\n" for i in range(40)) + "1e300,\n")
+
+    fitted = fit("price", found)
+
+    fitted.check(found, fitted.split(found), dtype="float32")

@@ -1,8 +1,10 @@
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from engine.data import Column, Schema
+from engine.data import Column, Schema, csv_rows, json_rows
 from engine.errors import DataError
 from tests.engine.data.factories import read_csv, read_json, rows_of
 
@@ -12,7 +14,10 @@ TYPES = {
     "integers too long for a float": ("1\n12345678901234567890\n3\n", "number"),
     "booleans": ("true\nfalse\ntrue\n", "boolean"),
     "booleans spelt in capitals": ("TRUE\nFALSE\nTRUE\n", "boolean"),
-    "booleans spelt in two ways": ("true\nFalse\nTRUE\n", "text"),
+    "booleans spelt in several ways": ("true\nFalse\nTRUE\ntRue\n", "boolean"),
+    "booleans with padding": (" true\nfalse\t\n true \n", "boolean"),
+    "integers with padding": (" 1\n-2 \n\t30\n", "integer"),
+    "numbers and padding alone": (" 1.5\n \n 2\n", "number"),
     "words": ("a\nb\na\n", "text"),
     "numbers and one word": ("1\n2\nthree\n", "text"),
     "identifiers that begin with zero": ("02138\n10001\n00501\n", "text"),
@@ -79,6 +84,45 @@ def test_how_the_file_spells_a_number_is_kept() -> None:
 
     column = found.schema.column("x")
     assert [column.spell(value) for value in (1.5, 2.0, 1000.0)] == ["1.50", "2.0", "1e3"]
+
+
+def test_a_space_after_the_comma_is_no_part_of_a_number_but_of_a_text() -> None:
+    found, table = read_csv("x, y, z, ok\n1, 2.5, a, True\n3, NA, , false\n")
+
+    assert [column.type for column in found.schema.columns] == ["integer", "number", "text", "boolean"]
+    assert rows_of(table) == [
+        {"x": 1, "y": 2.5, "z": " a", "ok": True},
+        {"x": 3, "y": None, "z": None, "ok": False},
+    ]
+    assert found.schema.column("y").spell(2.5) == "2.5"
+
+
+@pytest.mark.parametrize(
+    ("cells", "labels"),
+    [("true\nFalse\nTRUE\n", ["False", "true"]), ("1.5\n1.50\n2.0\n2\n", ["1.5", "2.0"])],
+    ids=["booleans", "numbers"],
+)
+def test_a_value_that_is_spelt_in_several_ways_keeps_the_first(cells: str, labels: list[str]) -> None:
+    _, table = read_csv(f"x\n{cells}")
+
+    assert list(table.text("x").levels) == labels
+
+
+@pytest.mark.parametrize(("delimiter", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_another_delimiter_than_the_comma_is_said(delimiter: str, name: str) -> None:
+    hint = f"the header is one column whose name holds {name}; only commas separate columns"
+
+    found, _ = read_csv(f"a{delimiter}b\n1{delimiter}2\n3{delimiter}4\n")
+    with pytest.raises(DataError, match=r"rows\[1\]: expected 1 cell as in the header, got 2 .*" + hint):
+        read_csv(f"a{delimiter}b\n1,5{delimiter}2\n")
+
+    assert found.warnings == (f"{hint}: save the file with commas if it has several",)
+
+
+def test_a_semicolon_among_commas_is_nothing_to_speak_of() -> None:
+    found, _ = read_csv("a;b,c\n1,2\n3,4\n")
+
+    assert found.warnings == ()
 
 
 def test_a_late_word_among_numbers_is_warned_of() -> None:
@@ -298,3 +342,66 @@ def test_a_fault_far_into_a_file_is_named_by_its_place_in_the_whole(name: str) -
 
     with pytest.raises(DataError, match=message):
         read_csv(f"x,y\n{MANY}".encode() + last)
+
+
+# Rows to be sent ---------------------------------------------------------------------------------------------------
+
+
+def csv_rows_of(path: Path, text: str) -> list[dict[str, Any]]:
+    path.write_text(text)
+    return list(csv_rows(path, {"x"}))
+
+
+def test_rows_to_be_sent_follow_the_readers_rules(tmp_path: Path) -> None:
+    found = csv_rows_of(tmp_path / "rows.csv", "x, y\n1, 1\n 2.5 ,NA\nnan,b\n1_000,007\n007,\nTrue,x\n")
+
+    assert found == [
+        {"x": 1.0, "y": " 1"},
+        {"x": 2.5, "y": None},
+        {"x": None, "y": "b"},
+        {"x": "1_000", "y": "007"},
+        {"x": "007", "y": None},
+        {"x": "True", "y": "x"},
+    ]
+
+
+def test_a_single_row_is_enough_to_be_sent(tmp_path: Path) -> None:
+    assert csv_rows_of(tmp_path / "rows.csv", "x\n1\n") == [{"x": 1.0}]
+    assert csv_rows_of(tmp_path / "rows.csv", "x\n") == []
+
+
+def test_rows_to_be_sent_are_refused_at_their_place(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"rows\[2\].x: expected a finite number, got 1e999"):
+        csv_rows_of(tmp_path / "rows.csv", "x,y\n1,a\n1e999,b\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        ([{"x": 1}, {"y": "NA"}], [{"x": 1}, {"y": "NA"}]),
+        ({"rows": [[1, "a"], {"x": 2}]}, [[1, "a"], {"x": 2}]),
+        ({"columns": {"x": [1, None], "y": ["a", "b"]}}, [{"x": 1, "y": "a"}, {"x": None, "y": "b"}]),
+    ],
+    ids=["a list", "rows", "columns"],
+)
+def test_json_rows_are_sent_as_they_stand(tmp_path: Path, content: Any, rows: list[Any]) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps(content))
+
+    assert json_rows(tmp_path / "rows.json") == rows
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"columns": {"x": [1], "y": [1, 2]}}', "columns.x: expected 2 cells as in y, got 1"),
+        ('{"data": []}', "got the keys 'data'"),
+        ("[{]", "line 1, column 3: expected JSON"),
+        ("[NaN]", "which has no NaN"),
+        ("7", "got something else"),
+    ],
+)
+def test_json_that_holds_no_rows_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "rows.json").write_text(text)
+
+    with pytest.raises(DataError, match=message):
+        json_rows(tmp_path / "rows.json")
