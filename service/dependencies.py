@@ -1,7 +1,7 @@
 """What routes ask for in their signatures."""
 
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Request
 from sqlalchemy.orm import Session
@@ -32,7 +32,19 @@ def _reading(database: DatabaseDep) -> Iterator[Session]:
         yield session
 
 
-def _writing(database: DatabaseDep) -> Iterator[Session]:
+def _turn(name: str) -> Any:
+    async def wait(request: Request) -> AsyncIterator[None]:
+        async with request.app.state.turns[name]:
+            yield
+
+    return Depends(wait, scope="function")
+
+
+WriteTurn, PlanTurn, InspectTurn = _turn("write"), _turn("plan"), _turn("inspect")
+"""A few requests of a kind at once: the others wait on the event loop, where they take no thread from readers."""
+
+
+def _writing(database: DatabaseDep, _turn: Annotated[None, WriteTurn]) -> Iterator[Session]:
     with database.write() as session:
         yield session
 

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError, TimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -129,8 +129,8 @@ def problem_of(error: Exception) -> Problem:
         return _http(error)
     if _is_full(error):
         return StorageFull("The disk is full: nothing of this request was kept, and what was accepted before stays.")
-    if isinstance(error, OperationalError):
-        log.warning("the database could not be used: %s", error.orig)
+    if isinstance(error, (OperationalError, TimeoutError)):
+        log.warning("the database could not be used: %s", error)
         return Unavailable("The database is busy or out of reach; try again.", headers={"Retry-After": "1"})
     log.error("unexpected", exc_info=error)
     return Problem("Something unexpected happened; the server's log has the details.")

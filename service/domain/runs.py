@@ -316,7 +316,7 @@ def plan_fork(
     with database.read() as session:
         parent = row_of(session, run_id)
         dataset = datasets.get(session, parent.dataset_id)
-        checkpoint = checkpoints.find(session, parent, at)
+        checkpoint = checkpoints.find(session, parent.id, at)
         stored_rows = stored.of_run(session, parent.id)
         content = stored.content(session, checkpoint)
     preprocessing = Preprocessing.from_json(parent.preprocessing)

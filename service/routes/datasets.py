@@ -8,7 +8,7 @@ from typing import Annotated, BinaryIO
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from service.dependencies import Cursor, DatabaseDep, DatasetId, Limit, LimitsDep, ReadSession, SettingsDep
+from service.dependencies import Cursor, DatabaseDep, DatasetId, Limit, LimitsDep, ReadSession, SettingsDep, WriteTurn
 from service.domain import datasets
 from service.domain.ingestion import INGESTERS, Parsed, parse
 from service.errors import BadRequest, UnsupportedMediaType
@@ -170,7 +170,7 @@ def list_rows(
     return RowsBody(items=items, offset=offset, total=row.rows)
 
 
-@router.delete("/{dataset_id}", status_code=204, responses=errors_of(404, 409, 422))
+@router.delete("/{dataset_id}", status_code=204, responses=errors_of(404, 409, 422), dependencies=[WriteTurn])
 def delete_dataset(
     dataset_id: DatasetId,
     database: DatabaseDep,

@@ -6,7 +6,7 @@ import orjson
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from service.dependencies import DatabaseDep, LimitsDep, RunId, SettingsDep
+from service.dependencies import DatabaseDep, InspectTurn, LimitsDep, RunId, SettingsDep
 from service.domain import checkpoints, inspections, runs
 from service.domain.inspections import Subject
 from service.errors import Unprocessable
@@ -24,7 +24,7 @@ from service.schemas.inspections import (
 from service.settings import Limits, Settings
 from service.store.database import Database
 
-router = APIRouter(prefix="/v1", tags=["inspection"])
+router = APIRouter(prefix="/v1", tags=["inspection"], dependencies=[InspectTurn])
 
 
 @router.post("/runs/{run_id}/inspect", response_model=InspectionBody, responses=errors_of(400, 404, 413, 422))

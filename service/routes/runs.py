@@ -6,7 +6,17 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from sqlalchemy.exc import IntegrityError
 
-from service.dependencies import Cursor, DatabaseDep, Limit, LimitsDep, ReadSession, RunId, SettingsDep, WriteSession
+from service.dependencies import (
+    Cursor,
+    DatabaseDep,
+    Limit,
+    LimitsDep,
+    PlanTurn,
+    ReadSession,
+    RunId,
+    SettingsDep,
+    WriteSession,
+)
 from service.domain import idempotency, runs
 from service.domain.runs import Labels
 from service.errors import Conflict
@@ -32,6 +42,7 @@ async def _body_digest(request: Request) -> str:
     status_code=201,
     response_model=RunBody,
     responses=errors_of(400, 404, 409, 413, 422, 429, 507),
+    dependencies=[PlanTurn],
 )
 def create_run(
     body: RunCreate,
@@ -69,7 +80,7 @@ def create_run(
     return answer
 
 
-@router.post("/validate", responses=errors_of(400, 404, 413, 422))
+@router.post("/validate", responses=errors_of(400, 404, 413, 422), dependencies=[PlanTurn])
 def validate_run(body: RunCreate, database: DatabaseDep, settings: SettingsDep) -> PlanBody:
     """What the run would be: the resolved spec, shapes, memory, an estimate of the time. Nothing is stored."""
     return PlanBody.of(runs.validate(database, settings.data, body.dataset, body.spec(), settings.limits)[1])
@@ -143,7 +154,12 @@ def _steered(outcome: tuple[runs.RunDetail, bool], response: Response) -> RunBod
     return RunBody.of(detail)
 
 
-@router.post("/{run_id}/fork", status_code=201, responses=errors_of(400, 404, 413, 422, 429, 507))
+@router.post(
+    "/{run_id}/fork",
+    status_code=201,
+    responses=errors_of(400, 404, 413, 422, 429, 507),
+    dependencies=[PlanTurn],
+)
 def fork_run(
     run_id: RunId, body: RunFork, database: DatabaseDep, settings: SettingsDep, limits: LimitsDep, response: Response
 ) -> RunBody:

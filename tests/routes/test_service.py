@@ -1,10 +1,15 @@
 """What every route shares, and the routes about the service itself."""
 
+import asyncio
+
+import httpx
 import pytest
+from sqlalchemy.exc import TimeoutError
 
 from engine.layers import ACTIVATIONS, LAYERS
 from engine.losses import LOSSES
 from engine.optimizers import OPTIMIZERS
+from service.store import runs
 from tests.support import TINY, Api, problem
 
 
@@ -102,3 +107,39 @@ def test_a_body_above_the_limit_is_refused_before_it_is_read(api_with_small_limi
     answer = api_with_small_limits.post("/v1/runs", body)
 
     assert problem(answer, 413)["limit"] == "request_bytes"
+
+
+# Under load --------------------------------------------------------------------------------------------------------
+
+
+def test_readers_are_answered_while_more_writers_wait_than_there_are_threads(api: Api) -> None:
+    run = api.train()
+    path = f"/v1/runs/{run['id']}"
+
+    async def ask(client: httpx.AsyncClient) -> list[int]:
+        with api.database.write():  # the lock that every writer waits for
+            writers = [asyncio.create_task(client.patch(path, json={"priority": n})) for n in range(60)]
+            await asyncio.sleep(0.5)
+            readers = [
+                client.get("/v1/health/live"),
+                client.get("/v1/health/ready"),
+                client.get(path),
+                client.post(f"{path}/predict", json={"rows": [{"x": 1, "y": 2}]}),
+            ]
+            found = [answer.status_code for answer in await asyncio.wait_for(asyncio.gather(*readers), 10)]
+        await asyncio.gather(*writers)
+        return found
+
+    assert api.ask(ask) == [200, 200, 200, 200]
+
+
+def test_a_pool_without_a_free_connection_is_said_to_be_busy(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_connection(*_: object, **__: object) -> None:
+        raise TimeoutError("QueuePool limit of size 5 overflow 10 reached")
+
+    monkeypatch.setattr(runs, "get", no_connection)
+
+    answer = api.get("/v1/runs/run_1")
+
+    problem(answer, 503, "unavailable")
+    assert answer.headers["retry-after"] == "1"
