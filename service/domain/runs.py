@@ -16,7 +16,7 @@ from engine.network import Network
 from engine.spec import RunSpec, resolve
 from engine.training import Best
 from service.domain import checkpoints, datasets
-from service.domain.training import Plan, plan, plan_of
+from service.domain.training import Plan, check_sizes, plan, plan_of
 from service.errors import Conflict, Fault, NotFound, TooManyRuns, Unprocessable
 from service.ids import new_id
 from service.settings import Limits
@@ -306,7 +306,8 @@ class Fork:
     best: Best | None
     dataset: DatasetRow
     plan: Plan
-    overrides: Mapping[str, Any]
+    spec: Mapping[str, Any]
+    """The parent's as it was sent, with the changed parts in full."""
 
 
 def plan_fork(
@@ -320,24 +321,26 @@ def plan_fork(
         stored_rows = stored.of_run(session, parent.id)
         content = stored.content(session, checkpoint)
     preprocessing = Preprocessing.from_json(parent.preprocessing)
-    resolved = _overridden(parent, preprocessing, overrides)
-    if resolved.training.epochs < checkpoint.epoch:
-        expected = f"expected at least the {checkpoint.epoch} epochs done at the checkpoint"
-        raise Unprocessable(
-            "The fork would end before its checkpoint.",
-            errors=[Fault("/training/epochs", "too_few", f"{expected}, got {resolved.training.epochs}")],
-        )
-    network = Network.of(resolved, n_in=preprocessing.n_in)
     split = preprocessing.split(datasets.table_of(data, parent.dataset_id))
-    best = formats.load(content, network).best
-    copies = [(checkpoint, content)]
+    asked = _overridden(parent, overrides)
+    check_sizes(asked, limits)
+    resolved = resolve(
+        asked, preprocessing.facts, features=asked.features or (), has_validation=len(split.validation) > 0
+    )
+    _check_position(parent, checkpoint, resolved)
+    network = Network.of(resolved, n_in=preprocessing.n_in)
+    state = formats.load(content, network)
+    changed = overrides.get("training", {})
+    if {"epochs", "early_stopping"} & set(changed) and state.stale_epochs:
+        state.stale_epochs = 0  # the patience that ran out before the fork is not the fork's
+        content = formats.dump(state, network)
+    copies, best = [(checkpoint, content)], state.best
     earlier = [row for row in stored_rows if best is not None and row.epoch == best.epoch and row.step == 0]
     if earlier and earlier[0].id != checkpoint.id:
         with database.read() as session:
             copies.insert(0, (earlier[0], stored.content(session, earlier[0])))
-    return Fork(
-        parent, checkpoint, copies, best, dataset, plan_of(resolved, preprocessing, network, split, limits), overrides
-    )
+    plan = plan_of(resolved, preprocessing, network, split, limits)
+    return Fork(parent, checkpoint, copies, best, dataset, plan, _spec_of(parent, resolved, overrides))
 
 
 def accept_fork(session: Session, fork: Fork, labels: Labels, limits: Limits) -> RunDetail:
@@ -345,19 +348,24 @@ def accept_fork(session: Session, fork: Fork, labels: Labels, limits: Limits) ->
     refuse_full_queue(session, limits)
     parent = row_of(session, fork.parent.id)
     named = replace(labels, name=labels.name or f"{parent.name} (fork)"[:200])
-    row = _row(fork.dataset, fork.plan, {**parent.spec, **fork.overrides}, named)
+    row = _row(fork.dataset, fork.plan, fork.spec, named)
     row.parent_id, row.parent_checkpoint_id = parent.id, fork.checkpoint.id
     row.epoch, row.step = fork.checkpoint.epoch, fork.checkpoint.step
     store.add(session, row, labels.tags)
-    for original, content in fork.copies:
-        _copy_checkpoint(session, fork, original, content, row)
+    twins = [_copy_checkpoint(session, fork, original, content, row) for original, content in fork.copies]
     epochs.copy(session, parent.id, row.id, up_to=fork.checkpoint.epoch)
+    newest = epochs.get(session, row.id, fork.checkpoint.epoch)
+    if newest is not None:
+        at_its_end = twins[-1].id if fork.checkpoint.step == 0 else None
+        row.last = {"epoch": newest.epoch, "values": newest.values, "checkpoint": at_its_end}
     _log_acceptance(session, row)
     events.append(session, parent.id, "forked", {"run": row.id, "checkpoint": fork.checkpoint.id})
     return get(session, row.id)
 
 
-def _copy_checkpoint(session: Session, fork: Fork, original: CheckpointRow, content: bytes, row: RunRow) -> None:
+def _copy_checkpoint(
+    session: Session, fork: Fork, original: CheckpointRow, content: bytes, row: RunRow
+) -> CheckpointRow:
     best = fork.best
     twin = CheckpointRow(
         id=new_id("ckpt"),
@@ -374,24 +382,20 @@ def _copy_checkpoint(session: Session, fork: Fork, original: CheckpointRow, cont
     stored.add(session, twin, content)
     if twin.is_best and best is not None:
         row.best = {"epoch": best.epoch, "metric": best.metric, "value": best.value, "checkpoint": twin.id}
-        session.flush()
+    return twin
 
 
-def _overridden(parent: RunRow, preprocessing: Preprocessing, overrides: Mapping[str, Any]) -> RunSpec:
+def _overridden(parent: RunRow, overrides: Mapping[str, Any]) -> RunSpec:
     """The parent's resolved spec with another seed or parts of its training changed."""
-    training = {**parent.resolved["training"], **overrides.get("training", {})}
-    merged = {**parent.resolved, "training": training}
-    if "seed" in overrides:
-        merged["seed"] = overrides["seed"]
-    if training["dtype"] != parent.resolved["training"]["dtype"]:
+    merged = _merged(parent.resolved, overrides)
+    before = parent.resolved["training"]["dtype"]
+    if merged["training"]["dtype"] != before:
         raise Unprocessable(
             "A fork goes on with the numbers it has.",
-            errors=[
-                Fault("/training/dtype", "not_allowed", f"expected {parent.resolved['training']['dtype']} as before")
-            ],
+            errors=[Fault("/training/dtype", "not_allowed", f"expected {before} as before")],
         )
     try:
-        spec = RunSpec.model_validate(merged)
+        return RunSpec.model_validate(merged)
     except ValidationError as error:
         raise Unprocessable(
             "The overrides do not make a valid spec.",
@@ -399,5 +403,54 @@ def _overridden(parent: RunRow, preprocessing: Preprocessing, overrides: Mapping
                 Fault("/" + "/".join(map(str, fault["loc"])), fault["type"], fault["msg"]) for fault in error.errors()
             ],
         ) from error
-    had_validation = any(name.startswith("validation.") for name in (parent.last or {}).get("values", {}))
-    return resolve(spec, preprocessing.facts, features=spec.features or (), has_validation=had_validation)
+
+
+def _merged(before: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`before` with the changed parts of its objects; an object of another type takes the whole place."""
+    found = dict(before)
+    for name, change in changes.items():
+        old = found.get(name)
+        if (
+            isinstance(old, dict)
+            and isinstance(change, dict)
+            and change.get("type", old.get("type")) == old.get("type")
+        ):
+            found[name] = _merged(old, change)
+        else:
+            found[name] = change
+    return found
+
+
+def _spec_of(parent: RunRow, resolved: RunSpec, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    changed = resolved.training.model_dump(mode="json", include=set(overrides.get("training", {})))
+    seed = {"seed": resolved.seed} if "seed" in overrides else {}
+    return {**parent.spec, "training": {**parent.spec.get("training", {}), **changed}, **seed}
+
+
+def _check_position(parent: RunRow, checkpoint: CheckpointRow, resolved: RunSpec) -> None:
+    """Unprocessable where the fork could not go on from just there."""
+    training, before = resolved.training, parent.resolved
+    begun = checkpoint.epoch + (checkpoint.step > 0)
+    if training.epochs < begun:
+        detail = f"expected at least {begun}, the epochs begun at the checkpoint, got {training.epochs}"
+        raise Unprocessable(
+            "The fork would end before its checkpoint.", errors=[Fault("/training/epochs", "too_few", detail)]
+        )
+    if checkpoint.step == 0:
+        return
+    detail = (
+        f"expected no change, as the checkpoint stands {checkpoint.step} batches into epoch {begun}; fork from an "
+        "epoch's end"
+    )
+    faults = [
+        Fault(pointer, "mid_epoch", detail)
+        for pointer, old, new in (
+            ("/training/batch_size", before["training"]["batch_size"], training.batch_size),
+            ("/seed", before["seed"], resolved.seed),
+        )
+        if old != new
+    ]
+    if faults:
+        raise Unprocessable(
+            "Batch size and seed decide an epoch's batches, so they can't change within it.", errors=faults
+        )

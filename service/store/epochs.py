@@ -26,6 +26,11 @@ def all_of(session: Session, run_id: str) -> Sequence[EpochRow]:
     return session.scalars(select(EpochRow).where(EpochRow.run_id == run_id).order_by(EpochRow.epoch)).all()
 
 
+def get(session: Session, run_id: str, epoch: int) -> EpochRow | None:
+    """One epoch's report."""
+    return session.get(EpochRow, (run_id, epoch))
+
+
 def last(session: Session, run_id: str) -> int:
     """The newest epoch reported, 0 if none."""
     return session.scalar(select(func.max(EpochRow.epoch)).where(EpochRow.run_id == run_id)) or 0

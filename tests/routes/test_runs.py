@@ -1,8 +1,9 @@
 import json
+import threading
 
 import pytest
 
-from tests.support import QUICK, TINY, Api, problem
+from tests.support import QUICK, TINY, Api, Json, problem
 
 INVALID = {
     "an unknown field": ({"epochs": 5}, "/epochs", "extra_forbidden"),
@@ -360,6 +361,97 @@ def test_a_fork_trains_longer_and_otherwise(api: Api) -> None:
     found = api.run(fork["id"])
     assert (found["name"], found["epoch"], found["status"]) == ("longer", 5, "succeeded")
     assert found["resolved"]["training"]["batch_size"] == 8
+
+
+def test_a_fork_of_a_fork_that_trained_no_epoch_keeps_its_validation_and_newest_epoch(api: Api) -> None:
+    parent = api.train()
+    first = api.post(f"/v1/runs/{parent['id']}/fork", {}).json()
+    api.work()
+
+    second = api.post(f"/v1/runs/{first['id']}/fork", {"training": {"epochs": 5}})
+
+    assert second.status_code == 201, second.text
+    assert first["last"]["values"] == parent["last"]["values"]
+    assert second.json()["last"]["epoch"] == 3
+    assert second.json()["last"]["checkpoint"].startswith("ckpt_")
+
+
+def test_a_forks_spec_is_its_parents_with_the_changed_parts(api: Api) -> None:
+    training = {"epochs": 3, "batch_size": 8, "l2": 0.5, "optimizer": {"type": "adam", "beta1": 0.8}}
+    parent = api.train(training=training)
+
+    changes = {"epochs": 4, "optimizer": {"learning_rate": 0.1}}
+    fork = api.post(f"/v1/runs/{parent['id']}/fork", {"training": changes}).json()
+
+    optimizer = {"type": "adam", "learning_rate": 0.1, "beta1": 0.8, "beta2": 0.999, "epsilon": 1e-8}
+    assert fork["resolved"]["training"]["optimizer"] == optimizer
+    assert fork["spec"]["training"] == {"epochs": 4, "batch_size": 8, "l2": 0.5, "optimizer": optimizer}
+
+
+def test_an_optimizer_of_another_type_takes_none_of_the_former_ones_settings(api: Api) -> None:
+    parent = api.train(training={"epochs": 3, "optimizer": {"type": "adam", "learning_rate": 0.5}})
+
+    fork = api.post(f"/v1/runs/{parent['id']}/fork", {"training": {"optimizer": {"type": "sgd"}}}).json()
+
+    assert fork["resolved"]["training"]["optimizer"]["learning_rate"] == 0.01
+
+
+def test_a_fork_above_a_limit_is_refused_by_name(api_with_small_limits: Api) -> None:
+    parent = api_with_small_limits.train()
+
+    answer = api_with_small_limits.post(f"/v1/runs/{parent['id']}/fork", {"training": {"epochs": 101}})
+
+    assert problem(answer, 422, "limit")["errors"][0]["pointer"] == "/training/epochs"
+
+
+def test_a_fork_of_a_run_that_stopped_early_has_its_patience_again(api: Api) -> None:
+    stopping = {"monitor": "train.accuracy", "patience": 2}
+    training = {"epochs": 50, "early_stopping": stopping, "optimizer": {"type": "sgd", "learning_rate": 1e-9}}
+    parent = api.train(training=training)
+
+    fork = api.post(f"/v1/runs/{parent['id']}/fork", {"training": {"epochs": 60}}).json()
+    api.work()
+
+    assert parent["reason"]["code"] == "early_stopping"
+    assert api.run(fork["id"])["epoch"] == parent["epoch"] + 2
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"), [({"training": {"batch_size": 4}}, "/training/batch_size"), ({"seed": 9}, "/seed")]
+)
+def test_what_decides_an_epochs_batches_can_not_change_within_it(api: Api, change: Json, pointer: str) -> None:
+    run = mid_epoch(api)
+
+    body = problem(api.post(f"/v1/runs/{run['id']}/fork", change), 422)
+
+    assert [(fault["pointer"], fault["code"]) for fault in body["errors"]] == [(pointer, "mid_epoch")]
+
+
+def test_a_fork_within_an_epoch_needs_that_epoch(api: Api) -> None:
+    run = mid_epoch(api)
+
+    problem(api.post(f"/v1/runs/{run['id']}/fork", {"training": {"epochs": run["epoch"]}}), 422)
+
+
+def mid_epoch(api: Api) -> Json:
+    """A run that its worker gave back after the first batch of the second epoch."""
+    run = api.create()
+    claim = api.claim()
+    assert claim is not None
+    api.attempt(claim, SetAfter(5)).run()
+    return api.run(run["id"])
+
+
+class SetAfter(threading.Event):
+    """Set once it was asked so many times: after each batch and after each report."""
+
+    def __init__(self, asked: int) -> None:
+        super().__init__()
+        self.left = asked
+
+    def is_set(self) -> bool:
+        self.left -= 1
+        return self.left < 0
 
 
 def test_a_fork_outlives_its_parent(api: Api) -> None:
