@@ -68,7 +68,9 @@ def _subject_of_run(
     with database.read() as session:
         run = runs.row_of(session, run_id)
         moment = checkpoints.moment(session, run, body.at or body.checkpoint or "best")
-    return inspections.of_run(moment, settings.data, run.dataset_id, body.model_dump(), dtype=dtype)
+    return inspections.of_run(
+        moment, settings.data, run.dataset_id, body.model_dump(), dtype=dtype, limits=settings.limits
+    )
 
 
 def _stateless(body: Stateless, orientation: str, limits: Limits) -> Subject:

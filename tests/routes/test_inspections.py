@@ -160,6 +160,14 @@ def test_an_inspection_larger_than_allowed_names_its_limit(api_with_small_limits
     assert problem(post("/v1/check", many), 413)["limit"] == "check_nudges"
 
 
+def test_rows_are_counted_before_they_are_read(api_with_small_limits: Api) -> None:
+    run = api_with_small_limits.train()
+
+    answer = api_with_small_limits.post(f"/v1/runs/{run['id']}/inspect", {"rows": [{"no": "such column"}] * 6})
+
+    assert problem(answer, 413)["limit"] == "inspect_rows"
+
+
 # Under a run -------------------------------------------------------------------------------------------------------
 
 
