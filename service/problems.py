@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import OperationalError, SQLAlchemyError, TimeoutError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from engine.errors import DataError, SpecError
@@ -24,10 +25,13 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 MAXIMUM_FAULTS = 100
+ANYWHERE = (401, 403, 413, 431, 500, 503)
+"""What every route can answer."""
 
 PROBLEMS: dict[int, type[Problem]] = {
     problem.status: problem
     for problem in (
+        errors.Problem,
         errors.BadRequest,
         errors.Unauthorized,
         errors.Forbidden,
@@ -38,6 +42,7 @@ PROBLEMS: dict[int, type[Problem]] = {
         errors.UnsupportedMediaType,
         errors.Unprocessable,
         errors.TooManyRuns,
+        errors.HeadersTooLarge,
         errors.Unavailable,
         errors.StorageFull,
     )
@@ -70,7 +75,7 @@ def answer(problem: Problem, instance: str) -> Response:
 
 def errors_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For a route's `responses=`: the problems it can answer with, beside those that every route can."""
-    return {status: _documented(status) for status in sorted({*statuses, 401, 403, 503})}
+    return {status: _documented(status) for status in sorted({*statuses, *ANYWHERE})}
 
 
 def _documented(status: int) -> dict[str, Any]:
@@ -99,6 +104,7 @@ def install(app: FastAPI) -> None:
         SpecError,
         DataError,
         HTTPException,
+        ClientDisconnect,
         DamagedCheckpoint,
         SQLAlchemyError,
         OSError,
@@ -127,6 +133,8 @@ def problem_of(error: Exception) -> Problem:
         return Unprocessable(str(error), code=error.code, errors=faults)
     if isinstance(error, HTTPException):
         return _http(error)
+    if isinstance(error, ClientDisconnect):
+        return errors.BadRequest("The client was gone before its request was whole.", code="client_gone")
     if _is_full(error):
         return StorageFull("The disk is full: nothing of this request was kept, and what was accepted before stays.")
     if isinstance(error, (OperationalError, TimeoutError)):

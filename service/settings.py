@@ -16,6 +16,7 @@ class Limits(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CHAINRULE_LIMIT_", env_ignore_empty=True, extra="forbid", frozen=True)
 
+    header_bytes: Positive = 64 * KIB
     upload_bytes: Positive = 2 * GIB
     json_upload_bytes: Positive = 256 * MIB
     request_bytes: Positive = 8 * MIB

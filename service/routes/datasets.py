@@ -1,6 +1,5 @@
 """Upload, list, look into and delete datasets."""
 
-import asyncio
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -11,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from service.dependencies import Cursor, DatabaseDep, DatasetId, Limit, LimitsDep, ReadSession, SettingsDep, WriteTurn
 from service.domain import datasets
 from service.domain.ingestion import INGESTERS, Parsed, parse
-from service.errors import BadRequest, UnsupportedMediaType
+from service.errors import UnsupportedMediaType
 from service.ids import new_id
 from service.problems import errors_of
 from service.schemas.base import PageBody
@@ -115,23 +114,15 @@ async def _received(
 async def _stream(request: Request, file: BinaryIO) -> tuple[str, int]:
     """Write the body to a file; gives its SHA-256 and size."""
     digest, size, block = sha256(), 0, bytearray()
-    seconds = request.app.state.settings.read_seconds
-    stream = request.stream().__aiter__()
-    while True:
-        try:
-            chunk = await asyncio.wait_for(anext(stream, None), seconds)
-        except TimeoutError as error:
-            raise BadRequest(f"The body stood still for {seconds:g} seconds.", code="read_timeout") from error
-        if chunk is not None:
-            block += chunk
-        if block and (chunk is None or len(block) >= BLOCK_BYTES):
+    async for chunk in request.stream():
+        block += chunk
+        if len(block) >= BLOCK_BYTES or not chunk:  # an empty one is the last
             content = bytes(block)
             await run_in_threadpool(file.write, content)
             digest.update(content)
             size += len(content)
             block.clear()
-        if chunk is None:
-            return digest.hexdigest(), size
+    return digest.hexdigest(), size
 
 
 @router.get("", responses=errors_of(422))

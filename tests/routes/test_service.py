@@ -1,6 +1,8 @@
 """What every route shares, and the routes about the service itself."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -9,8 +11,11 @@ from sqlalchemy.exc import TimeoutError
 from engine.layers import ACTIVATIONS, LAYERS
 from engine.losses import LOSSES
 from engine.optimizers import OPTIMIZERS
+from service.settings import Limits
 from service.store import runs
-from tests.support import TINY, Api, problem
+from tests.support import TINY, Api, Json, problem
+
+JSON = {"Content-Type": "application/json"}
 
 
 def test_a_server_that_answers_is_live(shared: Api) -> None:
@@ -107,6 +112,58 @@ def test_a_body_above_the_limit_is_refused_before_it_is_read(api_with_small_limi
     answer = api_with_small_limits.post("/v1/runs", body)
 
     assert problem(answer, 413)["limit"] == "request_bytes"
+
+
+def test_a_chunked_body_above_the_limit_is_refused_by_name(api_with_small_limits: Api) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b'{"dataset": "ds_1", "target": "y", "notes": "'
+        for _ in range(10):
+            yield b"x" * 1000
+
+    answer = api_with_small_limits.post("/v1/runs", content=chunks(), headers=JSON)
+
+    assert problem(answer, 413, "too_large")["limit"] == "request_bytes"
+
+
+@pytest.mark.parametrize("path", ["/v1/runs", "/v1/runs/run_1/predict", "/v1/datasets"])
+def test_a_body_that_stands_still_is_given_up(tmp_path: Path, path: str) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b'{"rows":'
+        await asyncio.sleep(60)
+
+    with Api(tmp_path / "data", read_seconds=0.05) as api:
+        answer = api.post(path, content=chunks(), headers=JSON)
+
+        assert "0.05 seconds" in problem(answer, 400, "read_timeout")["detail"]
+        assert list((api.settings.data / "uploads").iterdir()) == []
+
+
+def test_a_client_that_goes_away_is_no_error_of_ours(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    async def nothing_more() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    async def nowhere(_: object) -> None:
+        pass
+
+    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"text/csv")]
+    scope = {"type": "http", "method": "POST", "path": "/v1/datasets", "query_string": b"", "headers": headers}
+    asyncio.run(api.app(scope, nothing_more, nowhere))
+
+    assert [record.levelname for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+
+
+@pytest.mark.parametrize(
+    "options", [{"headers": {"X-Long": "x" * 70_000}}, {"params": {"tag": "x" * 60_000}, "headers": {"X": "x" * 9_000}}]
+)
+def test_headers_and_addresses_have_a_limit(shared: Api, options: Json) -> None:
+    assert problem(shared.get("/v1/runs", **options), 431)["limit"] == "header_bytes"
+
+
+def test_a_content_type_in_capitals_has_the_same_limit(tmp_path: Path) -> None:
+    with Api(tmp_path / "data", limits=Limits(json_upload_bytes=10)) as api:
+        answer = api.send(b'{"columns": {"x": [1, 2]}}', media_type="Application/JSON; charset=utf-8")
+
+        assert problem(answer, 413)["limit"] == "json_upload_bytes"
 
 
 # Under load --------------------------------------------------------------------------------------------------------
