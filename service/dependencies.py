@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Query, Request
 from sqlalchemy.orm import Session
 
+from service.schemas.base import NO_NUL
 from service.settings import Limits, Settings
 from service.store.database import Database
 
@@ -54,8 +55,8 @@ ReadSession = Annotated[Session, Depends(_reading, scope="function")]
 WriteSession = Annotated[Session, Depends(_writing, scope="function")]
 """A transaction that writes, committed before the answer leaves."""
 
-DatasetId = Annotated[str, Path(examples=["ds_0193d2f4c1a09f86d081884c7d65"], max_length=60)]
-RunId = Annotated[str, Path(examples=["run_0193d2f4c1a09f86d081884c7d65"], max_length=60)]
-CheckpointId = Annotated[str, Path(examples=["ckpt_0193d2f4c1a09f86d081884c7d65"], max_length=60)]
+DatasetId = Annotated[str, Path(examples=["ds_0193d2f4c1a09f86d081884c7d65"], max_length=60, pattern=NO_NUL)]
+RunId = Annotated[str, Path(examples=["run_0193d2f4c1a09f86d081884c7d65"], max_length=60, pattern=NO_NUL)]
+CheckpointId = Annotated[str, Path(examples=["ckpt_0193d2f4c1a09f86d081884c7d65"], max_length=60, pattern=NO_NUL)]
 Limit = Annotated[int, Query(ge=1, le=500, description="At most so many items.")]
 Cursor = Annotated[str | None, Query(max_length=500, description="Where the last page ended: its `next_cursor`.")]

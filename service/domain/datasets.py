@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from engine.data import Table, open_table
 from service.domain.ingestion import Parsed
-from service.errors import Conflict, NotFound, Unprocessable
+from service.errors import BadRequest, Conflict, NotFound
 from service.ids import new_id
 from service.store import datasets, runs
 from service.store.database import Database
@@ -46,7 +46,7 @@ def listed(session: Session, *, limit: int, cursor: str | None) -> Page[DatasetR
     try:
         return datasets.newest(session, limit=limit, cursor=cursor)
     except BadCursor as error:
-        raise Unprocessable("cursor: expected one that this list gave, got another.", code="bad_cursor") from error
+        raise BadRequest("cursor: expected one that this list gave, got another.", code="bad_cursor") from error
 
 
 def add(database: Database, data: Path, parsed: Parsed, *, name: str, media_type: str) -> tuple[DatasetRow, bool]:

@@ -17,7 +17,7 @@ from engine.spec import RunSpec, resolve
 from engine.training import Best
 from service.domain import checkpoints, datasets
 from service.domain.training import Plan, check_sizes, plan, plan_of
-from service.errors import Conflict, Fault, NotFound, TooManyRuns, Unprocessable
+from service.errors import BadRequest, Conflict, Fault, NotFound, TooManyRuns, Unprocessable
 from service.ids import new_id
 from service.settings import Limits
 from service.store import checkpoints as stored
@@ -114,7 +114,7 @@ def _row(dataset: DatasetRow, what: Plan, sent: Mapping[str, Any], labels: Label
     now = datetime.now(UTC)
     return RunRow(
         id=new_id("run"),
-        name=labels.name or f"{dataset.name}: {', '.join(what.resolved.target)}"[:200],
+        name=labels.name or f"{dataset.name}: {', '.join(what.resolved.target)}"[:200].replace("\0", ""),
         notes=labels.notes,
         priority=labels.priority,
         dataset_id=dataset.id,
@@ -194,7 +194,7 @@ def listed(
             cursor=cursor,
         )
     except BadCursor as error:
-        raise Unprocessable(
+        raise BadRequest(
             "cursor: expected one that this list gave in this order, got another.", code="bad_cursor"
         ) from error
     return Page(_details(session, found.items), found.next_cursor)

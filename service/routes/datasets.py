@@ -13,7 +13,7 @@ from service.domain.ingestion import INGESTERS, Parsed, parse
 from service.errors import UnsupportedMediaType
 from service.ids import new_id
 from service.problems import errors_of
-from service.schemas.base import PageBody
+from service.schemas.base import NO_NUL, PageBody
 from service.schemas.datasets import DatasetBody, DatasetDetail, PreviewBody, ProfileBody, RowsBody
 from service.store import datasets as store
 
@@ -61,7 +61,9 @@ async def create_dataset(
     media_type: MediaType,
     settings: SettingsDep,
     database: DatabaseDep,
-    name: Annotated[str, Query(min_length=1, max_length=200, description="What to call it.")] = "dataset",
+    name: Annotated[
+        str, Query(min_length=1, max_length=200, pattern=NO_NUL, description="What to call it.")
+    ] = "dataset",
 ) -> DatasetBody:
     """Upload a table: CSV with a header line, or JSON as columns or rows. It is streamed to the disk and hashed.
 
@@ -125,7 +127,7 @@ async def _stream(request: Request, file: BinaryIO) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-@router.get("", responses=errors_of(422))
+@router.get("", responses=errors_of(400, 422))
 def list_datasets(session: ReadSession, limit: Limit = 50, cursor: Cursor = None) -> PageBody[DatasetBody]:
     """Datasets, newest first."""
     page = datasets.listed(session, limit=limit, cursor=cursor)

@@ -21,7 +21,7 @@ from service.domain import idempotency, runs
 from service.domain.runs import Labels
 from service.errors import Conflict
 from service.problems import errors_of
-from service.schemas.base import PageBody
+from service.schemas.base import NO_NUL, PageBody
 from service.schemas.runs import PlanBody, RunBody, RunCreate, RunFork, RunUpdate, Status
 from service.store.runs import ORDERS
 
@@ -29,8 +29,16 @@ router = APIRouter(prefix="/v1/runs", tags=["runs"])
 
 Key = Annotated[
     str | None,
-    Header(alias="Idempotency-Key", min_length=1, max_length=255, description="The same key gives the same answer."),
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=NO_NUL,
+        description="The same key gives the same answer.",
+    ),
 ]
+
+Tag = Annotated[str, Query(pattern=NO_NUL)]
 
 
 async def _body_digest(request: Request) -> str:
@@ -86,12 +94,14 @@ def validate_run(body: RunCreate, database: DatabaseDep, settings: SettingsDep) 
     return PlanBody.of(runs.validate(database, settings.data, body.dataset, body.spec(), settings.limits)[1])
 
 
-@router.get("", responses=errors_of(422))
+@router.get("", responses=errors_of(400, 422))
 def list_runs(
     session: ReadSession,
     status: Annotated[list[Status] | None, Query(description="In any of these statuses.")] = None,
-    tag: Annotated[list[str] | None, Query(max_length=50, description="With all of these tags.")] = None,
-    dataset: Annotated[str | None, Query(max_length=60)] = None,
+    tag: Annotated[
+        list[Annotated[str, Query(pattern=NO_NUL)]] | None, Query(max_length=50, description="With all of these tags.")
+    ] = None,
+    dataset: Annotated[str | None, Query(max_length=60, pattern=NO_NUL)] = None,
     order_by: Annotated[str, Query(pattern=f"^({'|'.join(ORDERS)})$", description="A minus turns it.")] = "-created_at",
     limit: Limit = 50,
     cursor: Cursor = None,

@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 ItemT = TypeVar("ItemT")
 
+NO_NUL = r"^[^\x00]*$"
+"""Text that any database can hold."""
+
 
 class Body(BaseModel):
     """An answer: read from the attributes of what the domain gives."""

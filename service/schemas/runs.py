@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field
 
 from engine.spec import RunSpec
-from service.schemas.base import Body, Request
+from service.schemas.base import NO_NUL, Body, Request
 
 if TYPE_CHECKING:
     from service.domain.runs import RunDetail
     from service.domain.training import Plan
 
 Status = Literal["queued", "running", "paused", "succeeded", "failed", "cancelled"]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Tags = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=50)]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
+Notes = Annotated[str, Field(max_length=20_000, pattern=NO_NUL)]
+Tags = Annotated[list[Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)]], Field(max_length=50)]
 Priority = Annotated[int, Field(ge=-1_000_000, le=1_000_000, description="Higher ones are trained first.")]
 
 EXAMPLE: dict[str, Any] = {
@@ -39,9 +40,9 @@ class RunCreate(RunSpec):
 
     model_config = {"json_schema_extra": {"examples": [EXAMPLE]}}
 
-    dataset: Annotated[str, Field(max_length=60, description="A dataset's id.")]
+    dataset: Annotated[str, Field(max_length=60, pattern=NO_NUL, description="A dataset's id.")]
     name: Name | None = None
-    notes: Annotated[str, Field(max_length=20_000)] = ""
+    notes: Notes = ""
     tags: Tags = []
     priority: Priority = 0
 
@@ -55,16 +56,18 @@ class RunCreate(RunSpec):
 
 
 class RunUpdate(Request):
-    """What of a run may be changed at any time."""
+    """What of a run may be changed at any time. What is left out stays."""
 
-    name: Name | None = None
-    notes: Annotated[str, Field(max_length=20_000)] | None = None
-    tags: Tags | None = None
-    priority: Priority | None = None
+    model_config = {"json_schema_extra": {"examples": [{"name": "iris-2", "tags": ["keep"], "priority": 1}]}}
+
+    name: Name = ""
+    notes: Notes = ""
+    tags: Tags = []
+    priority: Priority = 0
 
     def changes(self) -> dict[str, Any]:
         """The fields that were sent."""
-        return {name: value for name, value in self.model_dump(exclude_unset=True).items() if value is not None}
+        return self.model_dump(exclude_unset=True)
 
 
 class RunFork(Request):
@@ -76,7 +79,7 @@ class RunFork(Request):
     ] = {}
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     name: Name | None = None
-    notes: Annotated[str, Field(max_length=20_000)] = ""
+    notes: Notes = ""
     tags: Tags = []
     priority: Priority = 0
 

@@ -1,3 +1,4 @@
+import base64
 import json
 import threading
 
@@ -213,9 +214,43 @@ def test_pages_of_runs_neither_skip_nor_repeat(api: Api) -> None:
     assert set(seen[:2]) == {created[1], created[3]}
 
 
-@pytest.mark.parametrize("cursor", ["x", "AAAA", "eyJhIjoxfQ"])
-def test_a_cursor_of_nobody_is_refused(shared: Api, cursor: str) -> None:
-    problem(shared.get("/v1/runs", params={"cursor": cursor}), 422, "bad_cursor")
+FORGED = {
+    "nonsense": ("-created_at", b"x"),
+    "another shape": ("-created_at", b'{"a": 1}'),
+    "another order": ("-created_at", b'["priority", 1, "run_1"]'),
+    "a text for a date": ("-created_at", b'["created_at", "yesterday", "run_1"]'),
+    "a date of no zone": ("-created_at", b'["created_at", "0001-01-01T00:00:00", "run_1"]'),
+    "a date before all dates": ("-created_at", b'["created_at", "0001-01-01T00:00:00+14:00", "run_1"]'),
+    "a huge integer": ("-priority", b'["priority", 99999999999999999999, "run_1"]'),
+    "a truth for an integer": ("-priority", b'["priority", true, "run_1"]'),
+    "half a character": ("name", b'["name", "\\ud800", "run_1"]'),
+    "a NUL": ("name", b'["name", "a", "\\u0000"]'),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_cursor_of_nobody_is_refused(shared: Api, name: str) -> None:
+    order_by, content = FORGED[name]
+    cursor = base64.urlsafe_b64encode(content).decode()
+
+    problem(shared.get("/v1/runs", params={"order_by": order_by, "cursor": cursor}), 400, "bad_cursor")
+
+
+@pytest.mark.parametrize("change", [{"name": "a\0"}, {"notes": "\0"}, {"tags": ["a\0b"]}, {"dataset": "ds_\0"}])
+def test_text_that_not_every_database_holds_is_refused(shared: Api, change: Json) -> None:
+    answer = shared.post("/v1/runs", {"dataset": shared.upload(), "target": "label", **change})
+
+    assert problem(answer, 422)["errors"][0]["code"] == "string_pattern_mismatch"
+
+
+@pytest.mark.parametrize("path", ["/v1/runs/a%00", "/v1/datasets/%00", "/v1/runs?tag=%00", "/v1/runs?dataset=%00"])
+def test_an_address_that_not_every_database_holds_is_refused(shared: Api, path: str) -> None:
+    problem(shared.get(path), 422)
+
+
+@pytest.mark.parametrize("field", ["name", "notes", "tags", "priority"])
+def test_a_label_can_not_be_null(shared: Api, field: str) -> None:
+    problem(shared.patch(f"/v1/runs/{shared.create()['id']}", {field: None}), 422)
 
 
 def test_the_queue_takes_the_highest_priority_first(api: Api) -> None:
