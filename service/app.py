@@ -70,7 +70,8 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     app.state.stopping = threading.Event()
     app.state.on_started = lambda: None
     app.state.moments, app.state.prediction_threads = Moments(), CapacityLimiter(PREDICTION_THREADS)
-    app.state.turns = {kind: CapacityLimiter(number) for kind, number in TURNS.items()}
+    turns = TURNS | {"ingest": settings.limits.parallel_ingests}
+    app.state.turns = {kind: CapacityLimiter(number) for kind, number in turns.items()}
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)

@@ -25,6 +25,7 @@ class Limits(BaseSettings):
     dataset_rows: Positive = 20_000_000
     dataset_columns: Positive = 10_000
     dataset_cells: Positive = 500_000_000
+    parallel_ingests: Positive = 4
     ingest_seconds: Positive = 300
     ingest_memory_bytes: Positive = 8 * GIB
     layers: Positive = 100

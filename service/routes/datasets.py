@@ -1,20 +1,23 @@
 """Upload, list, look into and delete datasets."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from hashlib import sha256
-from pathlib import Path
 from typing import Annotated, BinaryIO
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from service.dependencies import Cursor, DatabaseDep, DatasetId, Limit, LimitsDep, ReadSession, SettingsDep, WriteTurn
+from service.dependencies import Cursor, DatabaseDep, DatasetId, Limit, ReadSession, SettingsDep, WriteTurn
 from service.domain import datasets
 from service.domain.ingestion import INGESTERS, Parsed, parse
-from service.errors import UnsupportedMediaType
+from service.errors import Unavailable, UnsupportedMediaType
 from service.ids import new_id
 from service.problems import errors_of
 from service.schemas.base import NO_NUL, PageBody
 from service.schemas.datasets import DatasetBody, DatasetDetail, PreviewBody, ProfileBody, RowsBody
+from service.settings import Settings
 from service.store import datasets as store
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
@@ -69,10 +72,11 @@ async def create_dataset(
 
     The types of its columns are read off the whole of each. The same bytes sent again give the dataset they made.
     """
-    parsed = await _received(request, media_type, settings.data, settings.limits)
-    row, is_new = await run_in_threadpool(
-        datasets.add, database, settings.data, parsed[0], name=name, media_type=media_type
-    )
+    parsed, _ = await _received(request, media_type, settings)
+    async with request.app.state.turns["write"]:
+        row, is_new = await run_in_threadpool(
+            datasets.add, database, settings.data, parsed, name=name, media_type=media_type
+        )
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/v1/datasets/{row.id}"
     return DatasetBody.model_validate(row)
@@ -81,7 +85,7 @@ async def create_dataset(
 @router.post("/preview", responses=errors_of(400, 413, 415, 422, 507), openapi_extra=UPLOAD)
 async def preview_dataset(request: Request, media_type: MediaType, settings: SettingsDep) -> PreviewBody:
     """What a file holds: the types of its columns, its first rows, warnings. Nothing is stored."""
-    parsed, first_rows = await _received(request, media_type, settings.data, settings.limits)
+    parsed, first_rows = await _received(request, media_type, settings)
     parsed.path.unlink(missing_ok=True)
     return PreviewBody(
         rows=parsed.rows,
@@ -91,11 +95,9 @@ async def preview_dataset(request: Request, media_type: MediaType, settings: Set
     )
 
 
-async def _received(
-    request: Request, media_type: str, data: Path, limits: LimitsDep
-) -> tuple[Parsed, list[dict[str, object]]]:
+async def _received(request: Request, media_type: str, settings: Settings) -> tuple[Parsed, list[dict[str, object]]]:
     """Stream the body to a file block by block, then let a process of its own parse it."""
-    source = data / datasets.UPLOADS / new_id("upload")
+    source = settings.data / datasets.UPLOADS / new_id("upload")
     target = source.with_suffix(".arrow")
     try:
         file = await run_in_threadpool(source.open, "xb")
@@ -103,7 +105,8 @@ async def _received(
             digest, size = await _stream(request, file)
         finally:
             await run_in_threadpool(file.close)
-        found = await run_in_threadpool(parse, source, target, media_type=media_type, limits=limits)
+        async with _ingest_turn(request, settings):
+            found = await run_in_threadpool(parse, source, target, media_type=media_type, limits=settings.limits)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
@@ -111,6 +114,27 @@ async def _received(
         source.unlink(missing_ok=True)
     first_rows = found.pop("first_rows")
     return Parsed(path=target, sha256=digest, received_bytes=size, **found), first_rows
+
+
+@asynccontextmanager
+async def _ingest_turn(request: Request, settings: Settings) -> AsyncIterator[None]:
+    """Wait for one of the few places where uploads are parsed; Unavailable where none comes free in time."""
+    turns, maximum = request.app.state.turns["ingest"], settings.limits.parallel_ingests
+    try:
+        async with asyncio.timeout(settings.read_seconds):
+            await turns.acquire()
+    except TimeoutError as error:
+        raise Unavailable(
+            f"{maximum} uploads are being parsed, and no more are at once; try again.",
+            code="too_many_uploads",
+            limit="parallel_ingests",
+            maximum=maximum,
+            headers={"Retry-After": "10"},
+        ) from error
+    try:
+        yield
+    finally:
+        turns.release()
 
 
 async def _stream(request: Request, file: BinaryIO) -> tuple[str, int]:
