@@ -1,13 +1,34 @@
 """Inspections and nudge checks."""
 
+from math import inf
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from engine.spec import Dtype, LayerSpec, LossName
 from service.schemas.base import Body, Request
 
-Matrix = Annotated[list[list[float]], Field(min_length=1)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Matrix = Annotated[list[list[Number]], Field(min_length=1)]
+DEEPEST = 8
+"""Lists in lists of a parameter."""
+
+
+def _all_numbers(values: list[Any], depth: int = 1) -> list[Any]:
+    """Lists of any shape, as layers differ in it, with nothing in them but finite numbers."""
+    kinds = set(map(type, values))
+    if kinds <= {int, float}:
+        if not all(abs(value) < inf for value in values):
+            raise ValueError("expected finite numbers only")
+    elif kinds == {list} and depth < DEEPEST:
+        for inner in values:
+            _all_numbers(inner, depth + 1)
+    else:
+        raise ValueError("expected numbers only, or only lists of them")
+    return values
+
+
+Parameter = Annotated[list[Any], AfterValidator(_all_numbers)]
 Convention = Annotated[
     Literal["per_example", "mean"],
     Field(description="Whether dZ and dA are each example's own derivatives, or those of the mean loss, with 1/m."),
@@ -71,7 +92,7 @@ class Stateless(Request):
 
     network: StatelessNetwork
     loss: LossName
-    parameters: Annotated[dict[str, list[Any]], Field(description="W.1, b.1, …; W is (n_in, n_out) in rows.")]
+    parameters: Annotated[dict[str, Parameter], Field(description="W.1, b.1, …; W is (n_in, n_out) in rows.")]
     X: Matrix
     Y: Matrix
 
