@@ -65,7 +65,8 @@ class RunDetail:
     @property
     def allowed_actions(self) -> tuple[str, ...]:
         """What can be asked of it now."""
-        return ACTIONS[self.row.status]
+        is_to_pause = self.row.status == "running" and self.row.pause_requested_at is not None
+        return ("cancel", "resume") if is_to_pause else ACTIONS[self.row.status]
 
     @property
     def epochs(self) -> int:
@@ -254,16 +255,11 @@ def pause(session: Session, run_id: str) -> tuple[RunDetail, bool]:
 
 
 def resume(session: Session, run_id: str) -> tuple[RunDetail, bool]:
-    """Let a paused run go on from where it stopped. Gives whether anything changed."""
-    if store.move(session, run_id, "paused", "queued", reason=None):
+    """Let a paused run go on from where it stopped, also before its worker has. Gives whether anything changed."""
+    if store.move(session, run_id, "paused", "queued", reason=None) or store.take_back_pause(session, run_id):
         events.append(session, run_id, "resumed")
         return get(session, run_id), True
-    return _already(
-        session,
-        run_id,
-        "resume",
-        is_so=lambda row: row.status == "queued" or (row.status == "running" and not row.pause_requested_at),
-    )
+    return _already(session, run_id, "resume", is_so=lambda row: row.status in ("queued", "running"))
 
 
 def _already(session: Session, run_id: str, action: str, *, is_so: Any) -> tuple[RunDetail, bool]:

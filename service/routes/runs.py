@@ -17,7 +17,8 @@ from service.dependencies import (
     SettingsDep,
     WriteSession,
 )
-from service.domain import idempotency, runs
+from service.domain import datasets, idempotency, runs
+from service.domain.idempotency import Answer
 from service.domain.runs import Labels
 from service.errors import Conflict
 from service.problems import errors_of
@@ -65,27 +66,29 @@ def create_run(
         with database.read() as session:
             known = idempotency.replay(session, key, route, digest)
         if known is not None:
-            return known
+            return _given(known)
     dataset, plan = runs.validate(database, settings.data, body.dataset, body.spec(), settings.limits)
     labels = Labels(body.name, body.notes, tuple(body.tags), body.priority)
     try:
         with database.write() as session:
             if key is not None and (known := idempotency.replay(session, key, route, digest)) is not None:
-                return known
+                return _given(known)
             detail = runs.accept(session, dataset, plan, body.sent(), labels, settings.limits)
-            answer = Response(
-                RunBody.of(detail).model_dump_json(),
-                201,
-                {"Location": f"/v1/runs/{detail.row.id}"},
-                "application/json",
-            )
+            content = RunBody.of(detail).model_dump_json().encode()
+            answer = Answer(201, {"Location": f"/v1/runs/{detail.row.id}"}, content)
             if key is not None:
                 idempotency.record(session, key, route, digest, answer)
     except IntegrityError as error:
+        with database.read() as session:
+            datasets.get(session, dataset.id)  # NotFound where it was deleted meanwhile
         if key is None:
             raise
         raise Conflict("A request with this Idempotency-Key is being answered.", code="in_flight") from error
-    return answer
+    return _given(answer)
+
+
+def _given(answer: Answer) -> Response:
+    return Response(answer.body, answer.status, answer.headers, "application/json")
 
 
 @router.post("/validate", responses=errors_of(400, 404, 413, 422), dependencies=[PlanTurn])

@@ -166,6 +166,17 @@ def wish(session: Session, run_id: str, column: str) -> bool:
     return _changed(session.execute(change))
 
 
+def take_back_pause(session: Session, run_id: str) -> bool:
+    """Drop the wish to pause of a run that still runs; False unless there was one."""
+    change = (
+        update(RunRow)
+        .where(RunRow.id == run_id, RunRow.status == "running", RunRow.pause_requested_at.is_not(None))
+        .values(pause_requested_at=None)
+        .execution_options(synchronize_session=False)
+    )
+    return _changed(session.execute(change))
+
+
 def _clean(status: str) -> dict[str, Any]:
     """What a status says about the columns beside it."""
     values: dict[str, Any] = {"lease_until": None, "cancel_requested_at": None, "pause_requested_at": None}

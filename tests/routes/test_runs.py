@@ -1,9 +1,12 @@
 import base64
 import json
 import threading
+from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
+from service.domain import runs
 from tests.support import QUICK, TINY, Api, Json, problem
 
 INVALID = {
@@ -289,6 +292,21 @@ def test_a_waiting_run_is_cancelled_paused_and_resumed_at_once(api: Api) -> None
     assert api.get(path).json()["finished_at"]
 
 
+def test_a_wish_to_pause_can_be_taken_back_before_the_worker_obeys(api: Api) -> None:
+    run = api.create()
+    claim = api.claim()
+    assert claim is not None
+    path = f"/v1/runs/{run['id']}"
+
+    paused, resumed, again = (api.post(f"{path}/{action}") for action in ("pause", "resume", "resume"))
+    api.attempt(claim).run()
+
+    assert [answer.status_code for answer in (paused, resumed, again)] == [202, 202, 200]
+    assert paused.json()["allowed_actions"] == ["cancel", "resume"]
+    assert resumed.json()["allowed_actions"] == ["cancel", "pause"]
+    assert api.run(run["id"])["status"] == "succeeded"
+
+
 @pytest.mark.parametrize("action", ["cancel", "pause", "resume"])
 def test_a_finished_run_names_what_it_still_allows(shared: Api, action: str) -> None:
     run = shared.train()
@@ -364,6 +382,27 @@ def test_a_refused_request_leaves_its_key_free(api: Api) -> None:
     problem(api.post("/v1/runs", {**body, "seed": -1}, headers={"Idempotency-Key": "k1"}), 422)
 
     assert api.post("/v1/runs", body, headers={"Idempotency-Key": "k1"}).status_code == 201
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k1"}])
+def test_a_dataset_deleted_meanwhile_is_not_found(
+    api: Api, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    dataset = api.upload()
+    plan = runs.validate
+
+    def planned_while_another_deletes(*args: Any) -> Any:
+        planned = plan(*args)
+        assert api.delete(f"/v1/datasets/{dataset}").status_code == 204
+        return planned
+
+    def broken_constraint(*_: Any) -> None:  # what PostgreSQL says where SQLite's lock keeps the two apart
+        raise IntegrityError("INSERT", {}, Exception("runs_dataset_id_fkey"))
+
+    monkeypatch.setattr(runs, "validate", planned_while_another_deletes)
+    monkeypatch.setattr(runs, "accept", broken_constraint)
+
+    problem(api.post("/v1/runs", {"dataset": dataset, "target": "label"}, headers=headers), 404, "not_found")
 
 
 # Forks -------------------------------------------------------------------------------------------------------------
