@@ -15,11 +15,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from engine.errors import DataError, SpecError
+from engine.errors import CheckpointError, DataError, SpecError
 from service import errors
 from service.errors import Fault, Problem, StorageFull, Unavailable, Unprocessable
 from service.schemas.problems import ProblemBody
 from service.store.checkpoints import DamagedCheckpoint
+from service.store.pages import BadCursor
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +106,9 @@ def install(app: FastAPI) -> None:
         DataError,
         HTTPException,
         ClientDisconnect,
+        BadCursor,
         DamagedCheckpoint,
+        CheckpointError,
         SQLAlchemyError,
         OSError,
         Exception,
@@ -133,6 +136,11 @@ def problem_of(error: Exception) -> Problem:
         return Unprocessable(str(error), code=error.code, errors=faults)
     if isinstance(error, HTTPException):
         return _http(error)
+    if isinstance(error, BadCursor):
+        return errors.BadRequest("cursor: expected one that this list gave in this order.", code="bad_cursor")
+    if isinstance(error, (DamagedCheckpoint, CheckpointError)):
+        log.error("%s", error)
+        return Problem("The stored bytes of this checkpoint are damaged; try another.", code="damaged_checkpoint")
     if isinstance(error, ClientDisconnect):
         return errors.BadRequest("The client was gone before its request was whole.", code="client_gone")
     if _is_full(error):

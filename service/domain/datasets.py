@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from engine.data import Table, open_table
 from service.domain.ingestion import Parsed
-from service.errors import BadRequest, Conflict, NotFound
+from service.errors import Conflict, NotFound
 from service.ids import new_id
 from service.store import datasets, runs
 from service.store.database import Database
-from service.store.pages import BadCursor, Page
+from service.store.pages import Page
 from service.store.tables import DatasetRow
 
 UPLOADS = "uploads"
@@ -43,10 +43,7 @@ def get(session: Session, dataset_id: str) -> DatasetRow:
 
 def listed(session: Session, *, limit: int, cursor: str | None) -> Page[DatasetRow]:
     """Datasets, newest first."""
-    try:
-        return datasets.newest(session, limit=limit, cursor=cursor)
-    except BadCursor as error:
-        raise BadRequest("cursor: expected one that this list gave, got another.", code="bad_cursor") from error
+    return datasets.newest(session, limit=limit, cursor=cursor)
 
 
 def add(database: Database, data: Path, parsed: Parsed, *, name: str, media_type: str) -> tuple[DatasetRow, bool]:

@@ -17,14 +17,14 @@ from engine.spec import RunSpec, resolve
 from engine.training import Best
 from service.domain import checkpoints, datasets
 from service.domain.training import Plan, check_sizes, plan, plan_of
-from service.errors import BadRequest, Conflict, Fault, NotFound, TooManyRuns, Unprocessable
+from service.errors import Conflict, Fault, NotFound, TooManyRuns, Unprocessable
 from service.ids import new_id
 from service.settings import Limits
 from service.store import checkpoints as stored
 from service.store import epochs, events
 from service.store import runs as store
 from service.store.database import Database
-from service.store.pages import BadCursor, Page
+from service.store.pages import Page
 from service.store.tables import CheckpointRow, DatasetRow, RunRow
 
 ACTIONS: dict[str, tuple[str, ...]] = {
@@ -184,20 +184,15 @@ def listed(
     cursor: str | None,
 ) -> Page[RunDetail]:
     """A page of runs."""
-    try:
-        found = store.listed(
-            session,
-            statuses=statuses,
-            tags=tags,
-            dataset_id=dataset_id,
-            order_by=order_by,
-            limit=limit,
-            cursor=cursor,
-        )
-    except BadCursor as error:
-        raise BadRequest(
-            "cursor: expected one that this list gave in this order, got another.", code="bad_cursor"
-        ) from error
+    found = store.listed(
+        session,
+        statuses=statuses,
+        tags=tags,
+        dataset_id=dataset_id,
+        order_by=order_by,
+        limit=limit,
+        cursor=cursor,
+    )
     return Page(_details(session, found.items), found.next_cursor)
 
 

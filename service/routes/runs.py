@@ -23,7 +23,7 @@ from service.domain.runs import Labels
 from service.errors import Conflict
 from service.problems import errors_of
 from service.schemas.base import NO_NUL, PageBody
-from service.schemas.runs import PlanBody, RunBody, RunCreate, RunFork, RunUpdate, Status
+from service.schemas.runs import PlanBody, RunBody, RunCreate, RunFork, RunSummary, RunUpdate, Status
 from service.store.runs import ORDERS
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
@@ -108,8 +108,8 @@ def list_runs(
     order_by: Annotated[str, Query(pattern=f"^({'|'.join(ORDERS)})$", description="A minus turns it.")] = "-created_at",
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> PageBody[RunBody]:
-    """Runs, newest first."""
+) -> PageBody[RunSummary]:
+    """Runs, newest first, each without what only it shows: spec, resolved, preprocessing, fingerprint, notes."""
     page = runs.listed(
         session,
         statuses=status or (),
@@ -119,7 +119,7 @@ def list_runs(
         limit=limit,
         cursor=cursor,
     )
-    return PageBody(items=[RunBody.of(detail) for detail in page.items], next_cursor=page.next_cursor)
+    return PageBody(items=[RunSummary.of(detail) for detail in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/{run_id}", responses=errors_of(404, 422))

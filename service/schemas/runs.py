@@ -103,12 +103,11 @@ class ParentReference(Body):
     checkpoint: str | None
 
 
-class RunBody(Body):
-    """One training of one network on one dataset with one seed: the job and its record."""
+class RunSummary(Body):
+    """A run as lists show it: what it is, where it stands, how good it became."""
 
     id: str
     name: str
-    notes: str
     tags: list[str]
     priority: int
     status: Status
@@ -131,14 +130,10 @@ class RunBody(Body):
     """Whole epochs done."""
     epochs: int
     dataset: DatasetReference
-    spec: dict[str, Any]
-    """As it was sent."""
-    resolved: RunSpec
-    """With every default filled in."""
-    preprocessing: dict[str, Any]
+    target: list[str]
+    task: Literal["classification", "regression"]
     parameter_count: int
     seed: int
-    fingerprint: dict[str, Any] | None
     best: dict[str, Any] | None
     """`{"epoch", "metric", "value", "checkpoint"}`."""
     last: dict[str, Any] | None
@@ -154,18 +149,30 @@ class RunBody(Body):
     def of(cls, detail: "RunDetail") -> Self:
         """The run as JSON."""
         row = detail.row
-        return cls(
-            **{name: getattr(row, name) for name in cls.model_fields if name in _FROM_ROW},
-            **{name: getattr(detail, name) for name in _FROM_DETAIL},
-            allowed_actions=list(detail.allowed_actions),
-            dataset=DatasetReference(id=row.dataset_id, sha256=detail.dataset_sha256),
-            resolved=RunSpec.model_validate(row.resolved),
-            parent=ParentReference(run=row.parent_id, checkpoint=row.parent_checkpoint_id) if row.parent_id else None,
-        )
+        parent = ParentReference(run=row.parent_id, checkpoint=row.parent_checkpoint_id) if row.parent_id else None
+        made = {
+            "dataset": DatasetReference(id=row.dataset_id, sha256=detail.dataset_sha256),
+            "target": row.resolved["target"],
+            "task": row.resolved["task"],
+            "parent": parent,
+        }
+        names = set(cls.model_fields) - set(made)
+        return cls(**{name: getattr(detail if name in _FROM_DETAIL else row, name) for name in names}, **made)
 
 
-_FROM_DETAIL = ("tags", "queue_position", "done", "progress", "eta_seconds", "epochs")
-_FROM_ROW = set(RunBody.model_fields) - {*_FROM_DETAIL, "allowed_actions", "dataset", "resolved", "parent"}
+class RunBody(RunSummary):
+    """One training of one network on one dataset with one seed: the job and its record."""
+
+    notes: str
+    spec: dict[str, Any]
+    """As it was sent."""
+    resolved: RunSpec
+    """With every default filled in."""
+    preprocessing: dict[str, Any]
+    fingerprint: dict[str, Any] | None
+
+
+_FROM_DETAIL = ("tags", "queue_position", "done", "progress", "eta_seconds", "epochs", "allowed_actions")
 
 
 class PlanBody(Body):

@@ -6,9 +6,11 @@ from hashlib import sha256
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from service.store.pages import Page, page
 from service.store.tables import CheckpointBytesRow, CheckpointRow
 
-_FURTHEST = (CheckpointRow.epoch.desc(), CheckpointRow.step.desc(), CheckpointRow.id.desc())
+_PLACE = (CheckpointRow.epoch, CheckpointRow.step, CheckpointRow.id)
+_FURTHEST = tuple(column.desc() for column in _PLACE)
 
 
 class DamagedCheckpoint(Exception):  # noqa: N818 - a state of things
@@ -34,6 +36,12 @@ def add(session: Session, row: CheckpointRow, content: bytes) -> None:
 def of_run(session: Session, run_id: str) -> Sequence[CheckpointRow]:
     """A run's checkpoints, the furthest in training first."""
     return session.scalars(select(CheckpointRow).where(CheckpointRow.run_id == run_id).order_by(*_FURTHEST)).all()
+
+
+def listed(session: Session, run_id: str, *, limit: int, cursor: str | None) -> Page[CheckpointRow]:
+    """A page of a run's checkpoints, the furthest in training first."""
+    query = select(CheckpointRow).where(CheckpointRow.run_id == run_id)
+    return page(session, query, keys=_PLACE, descending=True, limit=limit, cursor=cursor)
 
 
 def id_of(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Select, and_, or_
+from sqlalchemy import Select, literal, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.types import TypeDecorator
 
@@ -33,40 +33,39 @@ def page(
     session: Session,
     query: Select[RowT],
     *,
-    key: InstrumentedAttribute[Any],
-    unique: InstrumentedAttribute[str],
+    keys: Sequence[InstrumentedAttribute[Any]],
     descending: bool,
     limit: int,
     cursor: str | None,
 ) -> Page[RowT]:
-    """The next rows of a query ordered by `key`, ties broken by `unique`. Raises BadCursor for a foreign cursor."""
+    """The next rows of a query ordered by `keys`, the last of them unique. Raises BadCursor for a foreign cursor."""
     if cursor is not None:
-        value, last = _decode(cursor, key)
-        beyond = (key < value, unique < last) if descending else (key > value, unique > last)
-        query = query.where(or_(beyond[0], and_(key == value, beyond[1])))
-    order = (key.desc(), unique.desc()) if descending else (key.asc(), unique.asc())
+        last = tuple_(*(literal(value, key.type) for key, value in zip(keys, _decode(cursor, keys), strict=True)))
+        query = query.where(tuple_(*keys) < last if descending else tuple_(*keys) > last)
+    order = [key.desc() if descending else key.asc() for key in keys]
     rows = session.scalars(query.order_by(*order).limit(limit + 1)).all()
-    items = rows[:limit]
-    if len(rows) <= limit:
-        return Page(items, None)
-    return Page(items, _encode(key.key, getattr(items[-1], key.key), getattr(items[-1], unique.key)))
+    return Page(rows[:limit], _encode(rows[limit - 1], keys) if len(rows) > limit else None)
 
 
-def _encode(key: str, value: Any, last: str) -> str:
-    plain = value.isoformat() if isinstance(value, datetime) else value
-    return base64.urlsafe_b64encode(json.dumps([key, plain, last]).encode()).decode().rstrip("=")
+def _encode(row: Any, keys: Sequence[InstrumentedAttribute[Any]]) -> str:
+    place = {key.key: getattr(row, key.key) for key in keys}
+    return base64.urlsafe_b64encode(json.dumps(place, default=datetime.isoformat).encode()).decode().rstrip("=")
 
 
-def _decode(cursor: str, key: InstrumentedAttribute[Any]) -> tuple[Any, str]:
-    """The key's value and the id that a cursor of this list holds: only such as the database could have given."""
+def _decode(cursor: str, keys: Sequence[InstrumentedAttribute[Any]]) -> list[Any]:
+    """The keys' values that a cursor of this list holds: only such as the database could have given."""
     try:
-        made_for, plain, last = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if made_for != key.key:
-            raise ValueError(f"expected a cursor over {key.key}")
-        kind = key.type.impl_instance if isinstance(key.type, TypeDecorator) else key.type
-        return _READERS[kind.python_type](plain), _text(last)
+        place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if list(place) != [key.key for key in keys]:
+            raise ValueError("expected a cursor of this order")
+        return [_READERS[_kind(key)](place[key.key]) for key in keys]
     except (ValueError, TypeError) as error:
         raise BadCursor(cursor) from error
+
+
+def _kind(key: InstrumentedAttribute[Any]) -> type:
+    kind = key.type.impl_instance if isinstance(key.type, TypeDecorator) else key.type
+    return kind.python_type
 
 
 def _moment(plain: Any) -> datetime:

@@ -201,6 +201,17 @@ def test_lists_filter_by_status_tag_and_dataset(api: Api) -> None:
     assert ids(order_by="created_at") == [done["id"], waiting["id"], other["id"]]
 
 
+def test_lists_leave_out_what_only_one_run_shows(api: Api) -> None:
+    run = api.create(notes="long")
+
+    [item] = api.get("/v1/runs").json()["items"]
+
+    whole = api.run(run["id"])
+    assert set(whole) - set(item) == {"spec", "resolved", "preprocessing", "fingerprint", "notes"}
+    assert item == {name: whole[name] for name in item}
+    assert (item["target"], item["task"]) == (["label"], "classification")
+
+
 def test_pages_of_runs_neither_skip_nor_repeat(api: Api) -> None:
     dataset = api.upload()
     created = [api.create(dataset=dataset, priority=number % 2)["id"] for number in range(5)]
@@ -220,14 +231,15 @@ def test_pages_of_runs_neither_skip_nor_repeat(api: Api) -> None:
 FORGED = {
     "nonsense": ("-created_at", b"x"),
     "another shape": ("-created_at", b'{"a": 1}'),
-    "another order": ("-created_at", b'["priority", 1, "run_1"]'),
-    "a text for a date": ("-created_at", b'["created_at", "yesterday", "run_1"]'),
-    "a date of no zone": ("-created_at", b'["created_at", "0001-01-01T00:00:00", "run_1"]'),
-    "a date before all dates": ("-created_at", b'["created_at", "0001-01-01T00:00:00+14:00", "run_1"]'),
-    "a huge integer": ("-priority", b'["priority", 99999999999999999999, "run_1"]'),
-    "a truth for an integer": ("-priority", b'["priority", true, "run_1"]'),
-    "half a character": ("name", b'["name", "\\ud800", "run_1"]'),
-    "a NUL": ("name", b'["name", "a", "\\u0000"]'),
+    "a list": ("-created_at", b'["created_at", "id"]'),
+    "another order": ("-created_at", b'{"priority": 1, "id": "run_1"}'),
+    "a text for a date": ("-created_at", b'{"created_at": "yesterday", "id": "run_1"}'),
+    "a date of no zone": ("-created_at", b'{"created_at": "0001-01-01T00:00:00", "id": "run_1"}'),
+    "a date before all dates": ("-created_at", b'{"created_at": "0001-01-01T00:00:00+14:00", "id": "run_1"}'),
+    "a huge integer": ("-priority", b'{"priority": 99999999999999999999, "id": "run_1"}'),
+    "a truth for an integer": ("-priority", b'{"priority": true, "id": "run_1"}'),
+    "half a character": ("name", b'{"name": "\\ud800", "id": "run_1"}'),
+    "a NUL": ("name", b'{"name": "a", "id": "\\u0000"}'),
 }
 
 
