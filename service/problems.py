@@ -79,6 +79,19 @@ def errors_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: _documented(status) for status in sorted({*statuses, *ANYWHERE})}
 
 
+def header(name: str, description: str) -> dict[str, Any]:
+    """For a route's `responses=`: a header that an answer carries."""
+    return {"headers": {name: {"description": description, "schema": {"type": "string"}}}}
+
+
+LOCATION = header("Location", "The address of what was made.")
+_HEADERS = {
+    401: header("WWW-Authenticate", "Bearer."),
+    429: header("Retry-After", "Seconds after which to try again."),
+    503: header("Retry-After", "Seconds after which to try again, where that is known."),
+}
+
+
 def _documented(status: int) -> dict[str, Any]:
     problem = PROBLEMS[status]
     example = {
@@ -93,6 +106,7 @@ def _documented(status: int) -> dict[str, Any]:
     return {
         "description": problem.title,
         "model": ProblemBody,
+        **_HEADERS.get(status, {}),
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}, "example": example}},
     }
 

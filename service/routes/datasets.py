@@ -14,7 +14,7 @@ from service.domain import datasets
 from service.domain.ingestion import INGESTERS, Parsed, parse
 from service.errors import Unavailable, UnsupportedMediaType
 from service.ids import new_id
-from service.problems import errors_of
+from service.problems import LOCATION, errors_of
 from service.schemas.base import NO_NUL, PageBody
 from service.schemas.datasets import DatasetBody, DatasetDetail, PreviewBody, ProfileBody, RowsBody
 from service.settings import Settings
@@ -53,7 +53,12 @@ MediaType = Annotated[str, Depends(_media_type)]
     "",
     status_code=201,
     responses={
-        200: {"model": DatasetBody, "description": "The same bytes are known already; this is their dataset"},
+        200: {
+            "model": DatasetBody,
+            "description": "The same bytes are known already; this is their dataset",
+            **LOCATION,
+        },
+        201: LOCATION,
         **errors_of(400, 413, 415, 422, 507),
     },
     openapi_extra=UPLOAD,
@@ -187,7 +192,7 @@ def list_rows(
     return RowsBody(items=items, offset=offset, total=row.rows)
 
 
-@router.delete("/{dataset_id}", status_code=204, responses=errors_of(404, 409, 422), dependencies=[WriteTurn])
+@router.delete("/{dataset_id}", status_code=204, responses=errors_of(404, 409, 422, 507), dependencies=[WriteTurn])
 def delete_dataset(
     dataset_id: DatasetId,
     database: DatabaseDep,

@@ -21,7 +21,7 @@ from service.domain import datasets, idempotency, runs
 from service.domain.idempotency import Answer
 from service.domain.runs import Labels
 from service.errors import Conflict
-from service.problems import errors_of
+from service.problems import LOCATION, errors_of, header
 from service.schemas.base import NO_NUL, PageBody
 from service.schemas.runs import PlanBody, RunBody, RunCreate, RunFork, RunSummary, RunUpdate, Status
 from service.store.runs import ORDERS
@@ -39,6 +39,13 @@ Key = Annotated[
     ),
 ]
 
+CREATED = {
+    "headers": {
+        **LOCATION["headers"],
+        **header("Idempotency-Replayed", "`true` where this was answered before.")["headers"],
+    }
+}
+
 Tag = Annotated[str, Query(pattern=NO_NUL)]
 
 
@@ -50,7 +57,7 @@ async def _body_digest(request: Request) -> str:
     "",
     status_code=201,
     response_model=RunBody,
-    responses=errors_of(400, 404, 409, 413, 422, 429, 507),
+    responses={201: CREATED, **errors_of(400, 404, 409, 413, 422, 429, 507)},
     dependencies=[PlanTurn],
 )
 def create_run(
@@ -128,19 +135,19 @@ def get_run(run_id: RunId, session: ReadSession) -> RunBody:
     return RunBody.of(runs.get(session, run_id))
 
 
-@router.patch("/{run_id}", responses=errors_of(400, 404, 422))
+@router.patch("/{run_id}", responses=errors_of(400, 404, 422, 507))
 def update_run(run_id: RunId, body: RunUpdate, session: WriteSession) -> RunBody:
     """Change a run's name, notes, tags or priority."""
     return RunBody.of(runs.update(session, run_id, body.changes()))
 
 
-@router.delete("/{run_id}", status_code=204, responses=errors_of(404, 409, 422))
+@router.delete("/{run_id}", status_code=204, responses=errors_of(404, 409, 422, 507))
 def delete_run(run_id: RunId, session: WriteSession) -> None:
     """Delete a finished run with its losses, events and checkpoints."""
     runs.delete(session, run_id)
 
 
-STEERED = {200: {"model": RunBody, "description": "It was so already"}, **errors_of(404, 409, 422)}
+STEERED = {200: {"model": RunBody, "description": "It was so already"}, **errors_of(404, 409, 422, 507)}
 
 
 @router.post("/{run_id}/cancel", status_code=202, responses=STEERED)
@@ -170,7 +177,7 @@ def _steered(outcome: tuple[runs.RunDetail, bool], response: Response) -> RunBod
 @router.post(
     "/{run_id}/fork",
     status_code=201,
-    responses=errors_of(400, 404, 413, 422, 429, 507),
+    responses={201: LOCATION, **errors_of(400, 404, 413, 422, 429, 507)},
     dependencies=[PlanTurn],
 )
 def fork_run(

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from engine.spec import Dtype, LayerSpec, LossName
-from service.schemas.base import Body, Request
+from service.schemas.base import Body, Request, example
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Matrix = Annotated[list[list[Number]], Field(min_length=1)]
@@ -177,6 +177,20 @@ class InspectedTensor(Body):
 class InspectionBody(Body):
     """What one forward and one backward pass showed, with dropout off."""
 
+    model_config = example(
+        {
+            "loss": 0.693,
+            "example_losses": [0.52, 0.866],
+            "convention": "per_example",
+            "orientation": "rows",
+            "dtype": "float64",
+            "head": "shortcut",
+            "units": "the loss is in nats",
+            "warnings": [],
+            "tensors": {"dW.1": {"shape": [2, 1], "values": [[0.21], [None]], "non_finite": 1}},
+        }
+    )
+
     loss: float | None
     example_losses: list[float | None]
     convention: Literal["per_example", "mean"]
@@ -208,6 +222,34 @@ class NudgeBody(Body):
 
 class CheckBody(Body):
     """A nudge check: the numbers, and how long both ways took."""
+
+    model_config = example(
+        {
+            "loss": 0.693,
+            "convention": "per_example",
+            "orientation": "rows",
+            "dtype": "float64",
+            "units": "the loss is in nats",
+            "warnings": [],
+            "verdicts": {"ok": 1, "kink": 0, "below_noise": 0, "mismatch": 0},
+            "worst_relative_error": 3e-11,
+            "backpropagation_seconds": 0.0002,
+            "nudging_seconds": 0.001,
+            "forward_passes": 4,
+            "is_complete": True,
+            "nudges": [
+                {
+                    "address": "W.1[0,1]",
+                    "analytic": 0.21,
+                    "numeric": 0.2100000000063,
+                    "error_bar": 2e-10,
+                    "relative_error": 3e-11,
+                    "verdict": "ok",
+                    "flipped": [],
+                }
+            ],
+        }
+    )
 
     loss: float | None
     convention: Literal["per_example", "mean"]

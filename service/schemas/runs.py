@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field
 
 from engine.spec import RunSpec
-from service.schemas.base import NO_NUL, Body, Request
+from service.schemas.base import NO_NUL, Body, Request, example
 
 if TYPE_CHECKING:
     from service.domain.runs import RunDetail
@@ -32,6 +32,49 @@ EXAMPLE: dict[str, Any] = {
     },
     "training": {"epochs": 200, "batch_size": 32, "optimizer": {"type": "adam", "learning_rate": 0.003}},
     "seed": 7,
+}
+
+RESOLVED: dict[str, Any] = RunSpec(target=("species",), task="classification").model_dump(mode="json")
+SUMMARY: dict[str, Any] = {
+    "id": "run_0193d2f4c1a09f86d081884c7d65",
+    "name": "iris-1",
+    "tags": [],
+    "priority": 0,
+    "status": "succeeded",
+    "reason": {"code": "early_stopping", "detail": "no better epoch for 30 epochs"},
+    "done": True,
+    "allowed_actions": ["fork", "delete"],
+    "attempt": 1,
+    "queue_position": None,
+    "created_at": "2026-11-24T09:30:00Z",
+    "queued_at": "2026-11-24T09:30:00Z",
+    "started_at": "2026-11-24T09:30:01Z",
+    "finished_at": "2026-11-24T09:30:02Z",
+    "cancel_requested_at": None,
+    "pause_requested_at": None,
+    "progress": 1.0,
+    "eta_seconds": None,
+    "epoch": 42,
+    "epochs": 200,
+    "dataset": {
+        "id": "ds_0193d2f4c1a09f86d081884c7d65",
+        "sha256": "5d09ecd1ccd4ea9a6ea2b0d1a8b1b3a1f4ad70f2b9f7c2f8e0d8b7c7a4c0e9d1",
+    },
+    "target": ["species"],
+    "task": "classification",
+    "parameter_count": 2499,
+    "seed": 0,
+    "best": {
+        "epoch": 12,
+        "metric": "validation.loss",
+        "value": 0.14,
+        "checkpoint": "ckpt_0193d2f4d2b19f86d081884c7d65",
+    },
+    "last": {"epoch": 42, "values": {"train.loss": 0.09, "validation.loss": 0.16}, "checkpoint": None},
+    "metrics": {"validation": {"loss": 0.14, "accuracy": 0.97}, "test": {"loss": 0.12, "accuracy": 0.96}},
+    "warnings": [],
+    "parent": None,
+    "weights_digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
 }
 
 
@@ -73,6 +116,8 @@ class RunUpdate(Request):
 class RunFork(Request):
     """A new run that goes on from a checkpoint."""
 
+    model_config = example({"at": "last", "training": {"epochs": 400, "optimizer": {"learning_rate": 0.0003}}})
+
     at: Annotated[str, Field(max_length=80, description="best, last, epoch:3 or checkpoint:ckpt_…")] = "last"
     training: Annotated[
         dict[str, Any], Field(description="Parts of `training` to change; the rest stays as it was resolved.")
@@ -105,6 +150,8 @@ class ParentReference(Body):
 
 class RunSummary(Body):
     """A run as lists show it: what it is, where it stands, how good it became."""
+
+    model_config = example(SUMMARY)
 
     id: str
     name: str
@@ -163,6 +210,17 @@ class RunSummary(Body):
 class RunBody(RunSummary):
     """One training of one network on one dataset with one seed: the job and its record."""
 
+    model_config = example(
+        {
+            **SUMMARY,
+            "notes": "",
+            "spec": {"target": ["species"]},
+            "resolved": RESOLVED,
+            "preprocessing": {},
+            "fingerprint": {"engine": "0.1.0", "numpy": "2.4.6", "dtype": "float32"},
+        }
+    )
+
     notes: str
     spec: dict[str, Any]
     """As it was sent."""
@@ -177,6 +235,21 @@ _FROM_DETAIL = ("tags", "queue_position", "done", "progress", "eta_seconds", "ep
 
 class PlanBody(Body):
     """What a run would be."""
+
+    model_config = example(
+        {
+            "resolved": RESOLVED,
+            "shapes": {"W.1": [4, 64], "b.1": [64]},
+            "parameter_count": 2499,
+            "rows": {"train": 105, "validation": 23, "test": 22},
+            "inputs": ["sepal_length", "sepal_width", "petal_length", "petal_width"],
+            "steps_per_epoch": 4,
+            "memory_bytes": 25_100_000,
+            "estimated_seconds": 0.4,
+            "preprocessing": {},
+            "warnings": [],
+        }
+    )
 
     resolved: RunSpec
     shapes: dict[str, list[int]]

@@ -6,11 +6,16 @@ from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import BaseModel
 from sqlalchemy.exc import TimeoutError
 
 from engine.layers import ACTIVATIONS, LAYERS
 from engine.losses import LOSSES
 from engine.optimizers import OPTIMIZERS
+from service.schemas.base import Body
+from service.schemas.datasets import DatasetDetail
+from service.schemas.losses import LossesBody
+from service.schemas.runs import RunSummary
 from service.settings import Limits
 from service.store import runs
 from tests.support import TINY, Api, Json, problem
@@ -77,6 +82,47 @@ def test_the_openapi_document_has_an_example_and_errors_on_every_route(shared: A
             assert operation["description"], (method, path)
             if path.startswith("/v1/") and "health" not in path:
                 assert "application/problem+json" in operation["responses"]["401"]["content"]
+
+
+def test_every_success_has_an_example_that_is_one(shared: Api) -> None:
+    document = shared.get("/openapi.json").json()
+    schemas = document["components"]["schemas"]
+
+    def shown(content: Json) -> bool:
+        schema = content["schema"]
+        while "$ref" in schema:
+            schema = schemas[schema["$ref"].rpartition("/")[2]]
+        items = schema.get("properties", {}).get("items", {}).get("items")
+        return "example" in content or "examples" in schema or (items is not None and shown({"schema": items}))
+
+    missing = [
+        f"{method} {path} {status}"
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        for status, answer in operation["responses"].items()
+        if status.startswith("2") and "application/json" in answer.get("content", {})
+        if not shown(answer["content"]["application/json"])
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("kind", [*Body.__subclasses__(), *RunSummary.__subclasses__(), DatasetDetail, LossesBody])
+def test_every_example_of_an_answer_is_one(kind: type[BaseModel]) -> None:
+    extra = kind.model_config.get("json_schema_extra") or {}
+
+    for example in extra["examples"] if isinstance(extra, dict) and extra else []:
+        kind.model_validate(example)
+        assert set(example) <= set(kind.model_fields) or kind is LossesBody
+
+
+def test_the_headers_of_answers_are_documented(shared: Api) -> None:
+    paths = shared.get("/openapi.json").json()["paths"]
+
+    created = paths["/v1/runs"]["post"]["responses"]
+    assert set(created["201"]["headers"]) == {"Location", "Idempotency-Replayed"}
+    assert set(created["429"]["headers"]) == {"Retry-After"}
+    assert set(paths["/v1/datasets"]["post"]["responses"]["201"]["headers"]) == {"Location"}
+    assert {"413", "431", "500", "503"} <= set(paths["/v1/layers"]["get"]["responses"])
 
 
 # The door ----------------------------------------------------------------------------------------------------------
