@@ -110,7 +110,7 @@ class CheckpointsSpec(Spec):
     """Which epochs' checkpoints to keep beside best, last and the one before."""
 
     every: int | None = Field(None, ge=1, strict=True, description="Also keep the checkpoint of every n-th epoch.")
-    keep: int = Field(20, ge=1, strict=True, description="At most so many of those, the newest.")
+    keep: int = Field(20, ge=1, le=1000, strict=True, description="At most so many of those, the newest.")
 
 
 class AverageSpec(Spec):

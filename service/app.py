@@ -1,9 +1,11 @@
 """The application: routes, the door in front of them, and one way to say what went wrong."""
 
+import os
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
@@ -42,6 +44,10 @@ ROUTERS = (
     metrics.router,
 )
 
+PREDICTION_THREADS = 8
+TURNS = {"write": 8, "plan": max(2, os.cpu_count() or 1), "inspect": max(2, os.cpu_count() or 1)}
+"""How many requests may at once wait for the database's write lock, fit a run's data, look into a network."""
+
 DESCRIPTION = """\
 Train neural networks over HTTP, and see every gradient.
 
@@ -63,7 +69,9 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     app.state.settings, app.state.database = settings, database
     app.state.stopping = threading.Event()
     app.state.on_started = lambda: None
-    app.state.moments = Moments()
+    app.state.moments, app.state.prediction_threads = Moments(), CapacityLimiter(PREDICTION_THREADS)
+    turns = TURNS | {"ingest": settings.limits.parallel_ingests}
+    app.state.turns = {kind: CapacityLimiter(number) for kind, number in turns.items()}
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)

@@ -9,6 +9,8 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.engine import URL
+
 from service import folder
 from service.store.database import Database
 
@@ -29,7 +31,7 @@ class Made:
     left_out: Sequence[str]
 
 
-def back_up(data: Path, database_url: str, target: Path) -> Made:
+def back_up(data: Path, database_url: URL | str, target: Path) -> Made:
     """Copy a data folder and its database to a new folder, also while a server works on them.
 
     The database is copied first, so every dataset that it names was there; one may be deleted before its file's turn.

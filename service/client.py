@@ -23,7 +23,7 @@ from service.schemas.events import EventBody
 from service.schemas.inspections import CheckBody, InspectionBody
 from service.schemas.predictions import PredictionsBody
 from service.schemas.problems import ProblemBody
-from service.schemas.runs import PlanBody, RunBody
+from service.schemas.runs import PlanBody, RunBody, RunSummary
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 MEDIA_TYPES = {".csv": "text/csv", ".json": "application/json"}
@@ -130,10 +130,10 @@ class Client:
         order_by: str = "-created_at",
         limit: int = 50,
         cursor: str | None = None,
-    ) -> PageBody[RunBody]:
-        """Runs, newest first."""
+    ) -> PageBody[RunSummary]:
+        """Runs, newest first, as lists show them."""
         return self._get(
-            PageBody[RunBody],
+            PageBody[RunSummary],
             "/v1/runs",
             status=list(status),
             tag=list(tag),

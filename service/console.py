@@ -14,7 +14,7 @@ from service.client import Client
 from service.schemas.datasets import DatasetBody
 from service.schemas.inspections import CheckBody, InspectionBody
 from service.schemas.predictions import PredictionsBody
-from service.schemas.runs import RunBody
+from service.schemas.runs import RunBody, RunSummary
 
 WIDE = 1000
 """Columns where no terminal cuts lines off."""
@@ -59,7 +59,7 @@ def table(
     out.file.writelines(f"{line.rstrip()}\n" for line in text.get().splitlines())
 
 
-def runs(items: Sequence[RunBody]) -> None:
+def runs(items: Sequence[RunSummary]) -> None:
     """Print a list of runs."""
     table(
         ("run", "name", "status", "epoch", "best", "created"),
@@ -120,7 +120,7 @@ def _layer(options: dict[str, Any]) -> str:
     return f"{options['units']} {kind}" if "units" in options else kind
 
 
-def _best(item: RunBody) -> str:
+def _best(item: RunSummary) -> str:
     return f"{item.best['metric']} {item.best['value']:.4g} at epoch {item.best['epoch']}" if item.best else ""
 
 

@@ -11,6 +11,7 @@ Problem
 ├── UnsupportedMediaType  415
 ├── Unprocessable         422  input that can never be right; `errors` lists every place
 ├── TooManyRuns           429
+├── HeadersTooLarge       431
 ├── Unavailable           503  the database is locked or out of reach
 └── StorageFull           507  what was accepted stays
 """
@@ -92,6 +93,10 @@ class Unprocessable(Problem):
 
 class TooManyRuns(Problem):
     status, code, title = 429, "too_many_runs", "The queue is full"
+
+
+class HeadersTooLarge(Problem):
+    status, code, title = 431, "headers_too_large", "The request's headers are larger than the limit"
 
 
 class Unavailable(Problem):

@@ -10,24 +10,29 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError, TimeoutError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from engine.errors import DataError, SpecError
+from engine.errors import CheckpointError, DataError, SpecError
 from service import errors
 from service.errors import Fault, Problem, StorageFull, Unavailable, Unprocessable
 from service.schemas.problems import ProblemBody
 from service.store.checkpoints import DamagedCheckpoint
+from service.store.pages import BadCursor
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 MAXIMUM_FAULTS = 100
+ANYWHERE = (401, 403, 413, 431, 500, 503)
+"""What every route can answer."""
 
 PROBLEMS: dict[int, type[Problem]] = {
     problem.status: problem
     for problem in (
+        errors.Problem,
         errors.BadRequest,
         errors.Unauthorized,
         errors.Forbidden,
@@ -38,6 +43,7 @@ PROBLEMS: dict[int, type[Problem]] = {
         errors.UnsupportedMediaType,
         errors.Unprocessable,
         errors.TooManyRuns,
+        errors.HeadersTooLarge,
         errors.Unavailable,
         errors.StorageFull,
     )
@@ -70,7 +76,20 @@ def answer(problem: Problem, instance: str) -> Response:
 
 def errors_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For a route's `responses=`: the problems it can answer with, beside those that every route can."""
-    return {status: _documented(status) for status in sorted({*statuses, 401, 403, 503})}
+    return {status: _documented(status) for status in sorted({*statuses, *ANYWHERE})}
+
+
+def header(name: str, description: str) -> dict[str, Any]:
+    """For a route's `responses=`: a header that an answer carries."""
+    return {"headers": {name: {"description": description, "schema": {"type": "string"}}}}
+
+
+LOCATION = header("Location", "The address of what was made.")
+_HEADERS = {
+    401: header("WWW-Authenticate", "Bearer."),
+    429: header("Retry-After", "Seconds after which to try again."),
+    503: header("Retry-After", "Seconds after which to try again, where that is known."),
+}
 
 
 def _documented(status: int) -> dict[str, Any]:
@@ -87,6 +106,7 @@ def _documented(status: int) -> dict[str, Any]:
     return {
         "description": problem.title,
         "model": ProblemBody,
+        **_HEADERS.get(status, {}),
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}, "example": example}},
     }
 
@@ -99,7 +119,10 @@ def install(app: FastAPI) -> None:
         SpecError,
         DataError,
         HTTPException,
+        ClientDisconnect,
+        BadCursor,
         DamagedCheckpoint,
+        CheckpointError,
         SQLAlchemyError,
         OSError,
         Exception,
@@ -127,10 +150,17 @@ def problem_of(error: Exception) -> Problem:
         return Unprocessable(str(error), code=error.code, errors=faults)
     if isinstance(error, HTTPException):
         return _http(error)
+    if isinstance(error, BadCursor):
+        return errors.BadRequest("cursor: expected one that this list gave in this order.", code="bad_cursor")
+    if isinstance(error, (DamagedCheckpoint, CheckpointError)):
+        log.error("%s", error)
+        return Problem("The stored bytes of this checkpoint are damaged; try another.", code="damaged_checkpoint")
+    if isinstance(error, ClientDisconnect):
+        return errors.BadRequest("The client was gone before its request was whole.", code="client_gone")
     if _is_full(error):
         return StorageFull("The disk is full: nothing of this request was kept, and what was accepted before stays.")
-    if isinstance(error, OperationalError):
-        log.warning("the database could not be used: %s", error.orig)
+    if isinstance(error, (OperationalError, TimeoutError)):
+        log.warning("the database could not be used: %s", error)
         return Unavailable("The database is busy or out of reach; try again.", headers={"Retry-After": "1"})
     log.error("unexpected", exc_info=error)
     return Problem("Something unexpected happened; the server's log has the details.")

@@ -1,18 +1,20 @@
 """The door: who may speak to the server, from where, and how much at once. Pure ASGI, in front of everything."""
 
+import asyncio
 import hmac
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import BadRequest, Forbidden, Problem, TooLarge, Unauthorized
+from service.errors import BadRequest, Forbidden, HeadersTooLarge, Problem, TooLarge, Unauthorized
 from service.problems import answer
 from service.settings import Settings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN_PATHS = frozenset({"/v1/health/live", "/v1/health/ready"})
 """Answered without a token, for load balancers."""
+CLOSE = {"Connection": "close"}
 
 
 class Door:
@@ -27,15 +29,31 @@ class Door:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        limit = self._limit(scope["path"], scope["method"], headers)
+        limit = self._limit(scope["path"], headers)
         try:
             self._check(scope, headers)
             _check_length(headers, limit)
-            await self.app(scope, _counted(receive, limit), send)
         except Problem as problem:
             await answer(problem, scope["path"])(scope, receive, send)
+        else:
+            await self._pass_on(scope, _Body(receive, limit, self.settings.read_seconds), send)
+
+    async def _pass_on(self, scope: Scope, body: "_Body", send: Send) -> None:
+        """Let the app answer, unless it did so only because the body broke off here: then say why it did."""
+        has_started = False
+
+        async def answering(message: Message) -> None:
+            nonlocal has_started
+            if has_started or body.problem is None:
+                has_started = True
+                await send(message)
+
+        await self.app(scope, body.receive, answering)
+        if body.problem is not None and not has_started:
+            await answer(body.problem, scope["path"])(scope, body.receive, send)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
+        self._check_headers(scope)
         host = _name_of(headers.get("host", ""))
         if not self.settings.allow_any_host and host not in self.settings.allowed_hosts and self.token is None:
             raise Forbidden(
@@ -57,11 +75,20 @@ class Door:
                     "Authorization: expected `Bearer` and the server's token.", headers={"WWW-Authenticate": "Bearer"}
                 )
 
-    def _limit(self, path: str, method: str, headers: Headers) -> tuple[str, int]:
+    def _check_headers(self, scope: Scope) -> None:
+        maximum = self.settings.limits.header_bytes
+        size = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+        size += sum(len(name) + len(value) for name, value in scope["headers"])
+        if size > maximum:
+            raise HeadersTooLarge(
+                f"The address and the headers are larger than {maximum} bytes.", limit="header_bytes", maximum=maximum
+            )
+
+    def _limit(self, path: str, headers: Headers) -> tuple[str, int]:
         """The name and value of the limit on this request's bytes."""
         limits = self.settings.limits
         if path in ("/v1/datasets", "/v1/datasets/preview"):
-            if headers.get("content-type", "").startswith("application/json"):
+            if _media_type_of(headers) == "application/json":
                 return "json_upload_bytes", limits.json_upload_bytes
             return "upload_bytes", limits.upload_bytes
         if path.endswith("/predict"):
@@ -81,26 +108,45 @@ def _check_length(headers: Headers, limit: tuple[str, int]) -> None:
         raise _too_large(limit)
 
 
-def _counted(receive: Receive, limit: tuple[str, int]) -> Receive:
-    """Receive that counts: a chunked body has no declared length, and a declared one may lie."""
-    received = 0
+class _Body:
+    """A request's body as it comes: counted, as a declared length may lie or be absent, and with a bound on waiting.
 
-    async def counting() -> Message:
-        nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received > limit[1]:
-            raise _too_large(limit)
-        return message
+    Where it bursts a bound it ends as if the client had gone, and `problem` says why.
+    """
 
-    return counting
+    def __init__(self, receive: Receive, limit: tuple[str, int], seconds: float) -> None:
+        self.problem: Problem | None = None
+        self._receive, self._limit, self._seconds = receive, limit, seconds
+        self._received, self._is_whole = 0, False
+
+    async def receive(self) -> Message:
+        """The next message."""
+        if self._is_whole:  # what comes now is that the client goes, and may take as long as the answer
+            return await self._receive()
+        try:
+            async with asyncio.timeout(self._seconds):
+                message = await self._receive()
+        except TimeoutError:
+            return self._broken(
+                BadRequest(f"The body stood still for {self._seconds:g} seconds.", code="read_timeout", headers=CLOSE)
+            )
+        self._is_whole = not message.get("more_body", False)
+        self._received += len(message.get("body", b""))
+        return self._broken(_too_large(self._limit)) if self._received > self._limit[1] else message
+
+    def _broken(self, problem: Problem) -> Message:
+        self.problem, self._is_whole = problem, True
+        return {"type": "http.disconnect"}
 
 
 def _too_large(limit: tuple[str, int]) -> TooLarge:
     name, maximum = limit
-    return TooLarge(
-        f"The body is larger than {maximum} bytes.", limit=name, maximum=maximum, headers={"Connection": "close"}
-    )
+    return TooLarge(f"The body is larger than {maximum} bytes.", limit=name, maximum=maximum, headers=CLOSE)
+
+
+def _media_type_of(headers: Headers) -> str:
+    """The Content-Type without its parameters, which is the same in capitals; empty if there is none."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _name_of(host: str) -> str:

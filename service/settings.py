@@ -19,6 +19,7 @@ class Limits(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CHAINRULE_LIMIT_", env_ignore_empty=True, extra="forbid", frozen=True)
 
+    header_bytes: Positive = 64 * KIB
     upload_bytes: Positive = 2 * GIB
     json_upload_bytes: Positive = 256 * MIB
     request_bytes: Positive = 8 * MIB
@@ -27,6 +28,7 @@ class Limits(BaseSettings):
     dataset_rows: Positive = 20_000_000
     dataset_columns: Positive = 10_000
     dataset_cells: Positive = 500_000_000
+    parallel_ingests: Positive = 4
     ingest_seconds: Positive = 300
     ingest_memory_bytes: Positive = 8 * GIB
     layers: Positive = 100

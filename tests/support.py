@@ -8,11 +8,11 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 from sqlalchemy import create_engine, text
@@ -37,6 +37,7 @@ QUICK: dict[str, Any] = {
     "training": {"epochs": 3, "batch_size": 8},
 }
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 def until(condition: Callable[[], Any], *, what: str) -> Any:
@@ -82,12 +83,17 @@ class Api:
         self.database.dispose()
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        async def ask() -> httpx.Response:
+        return self.ask(lambda client: client.request(method, path, **options))
+
+    def ask(self, questions: Callable[[httpx.AsyncClient], Awaitable[T]]) -> T:
+        """Ask several things at once, in one event loop."""
+
+        async def connected() -> T:
             transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-                return await client.request(method, path, **options)
+                return await questions(client)
 
-        return asyncio.run(ask())
+        return asyncio.run(connected())
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return self.request("GET", path, **options)

@@ -23,6 +23,7 @@ from service.store.events import KINDS
 from tests.support import PATIENCE_SECONDS, Api, server
 
 ROOT = Path(__file__).parent.parent
+UNITS = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10, "": 1}
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 README, API, ENGINE, OPERATIONS, DECISIONS = (
     (ROOT / name).read_text()
@@ -72,7 +73,9 @@ def test_every_limit_has_its_row_and_default(name: str) -> None:
     [shown] = re.findall(rf"^\| `{name}` \| ([^|]+) \|", API[API.index("## Limits") :], re.MULTILINE)
 
     number, _, unit = shown.partition(" ")
-    assert int(number.replace(",", "")) * {"GiB": 2**30, "MiB": 2**20, "": 1}[unit] == getattr(Limits(), name)
+    assert int(number.replace(",", "")) * {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10, "": 1}[unit] == getattr(
+        Limits(), name
+    )
 
 
 def test_every_command_has_its_row() -> None:

@@ -133,8 +133,8 @@ def open_table(path: Path) -> Table:
     schema = Schema.from_json(json.loads(reader.schema.metadata[b"chainrule"]))
     table = reader.read_all()
 
-    def read(column: Column) -> Values:
-        cells = table.column(schema.names.index(column.name))
+    def read(column: Column, rows: slice) -> Values:
+        cells = table.column(schema.names.index(column.name))[rows]
         if column.type != "text":
             return np.asarray(cells.to_numpy())
         encoded = cells.combine_chunks().dictionary_encode()

@@ -28,17 +28,17 @@ Values = Array | Text
 
 @dataclass
 class Table:
-    """Columns of equal length. `read` gives a column's values: float64 with NaN for blanks, or Text."""
+    """Columns of equal length. `read` gives a stretch of a column's values: float64 with NaN for blanks, or Text."""
 
     schema: Schema
     row_count: int
-    read: Callable[[Column], Values] = field(repr=False)
+    read: Callable[[Column, slice], Values] = field(repr=False)
     _values: dict[str, Values] = field(default_factory=dict, repr=False)
 
     def values(self, name: str) -> Values:
         """The column's values, read once. Raises KeyError for an unknown name."""
         if name not in self._values:
-            self._values[name] = self.read(self.schema.column(name))
+            self._values[name] = self.read(self.schema.column(name), slice(None))
         return self._values[name]
 
     def numbers(self, name: str) -> Array:
@@ -61,15 +61,20 @@ class Table:
         return Text(codes, tuple(column.spell(value) for value in distinct))
 
     def rows(self, numbers: Sequence[int] | range) -> list[dict[str, Cell]]:
-        """Rows by number, each by column name, blanks as None."""
+        """Rows by number, each by column name, blanks as None. Only the stretch that holds them is read."""
         places = np.asarray(numbers, np.int64)
-        columns = [self._cells(column, places) for column in self.schema.columns]
+        if not places.size:
+            return []
+        first, last = int(places.min()), int(places.max())
+        columns = [
+            _cells(column, self.read(column, slice(first, last + 1)), places - first) for column in self.schema.columns
+        ]
         names = self.schema.names
         return [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
 
-    def _cells(self, column: Column, places: Array) -> list[Cell]:
-        values = self.values(column.name)
-        if isinstance(values, Text):
-            return [None if code < 0 else values.levels[code] for code in values.codes[places]]
-        convert: dict[str, Callable[[Any], Cell]] = {"integer": int, "boolean": bool, "number": float}
-        return [None if np.isnan(value) else convert[column.type](value) for value in values[places]]
+
+def _cells(column: Column, values: Values, places: Array) -> list[Cell]:
+    if isinstance(values, Text):
+        return [None if code < 0 else values.levels[code] for code in values.codes[places]]
+    convert: dict[str, Callable[[Any], Cell]] = {"integer": int, "boolean": bool, "number": float}
+    return [None if np.isnan(value) else convert[column.type](value) for value in values[places]]

@@ -16,6 +16,7 @@ from engine.parameters import Array
 from engine.spec import RunSpec
 from service.errors import NotFound, Unprocessable
 from service.store import checkpoints as store
+from service.store import runs
 from service.store.tables import CheckpointRow, RunRow
 
 _MOMENT = re.compile(r"best|last|epoch:(?P<epoch>\d{1,9})|checkpoint:(?P<checkpoint>\w{1,60})")
@@ -36,34 +37,42 @@ class Moment:
     fingerprint: dict[str, Any]
 
 
-def find(session: Session, run: RunRow, at: str) -> CheckpointRow:
-    """The checkpoint that `best`, `last`, `epoch:3` or `checkpoint:ckpt_…` names; NotFound lists what is stored."""
+def id_of(session: Session, run_id: str, at: str) -> str:
+    """The id of the checkpoint that `best`, `last`, `epoch:3` or `checkpoint:ckpt_…` names.
+
+    A run without a best one yet gives its last. NotFound lists what is stored.
+    """
     match = _MOMENT.fullmatch(at)
     if match is None:
         raise Unprocessable(
             f"at: expected best, last, epoch:<number> or checkpoint:<id>, got {at[:60]!r}.", code="bad_moment"
         )
-    rows = store.of_run(session, run.id)
-    found = [row for row in rows if _is_meant(row, at, match)]
-    if found:
-        return found[0]
-    if not rows:
-        raise NotFound(f"Run {run.id} has no checkpoint yet; it is {run.status}.", code="no_checkpoint")
-    stored = ", ".join(f"epoch:{row.epoch}" for row in rows[:20] if row.step == 0) or "none at an epoch's end"
-    raise NotFound(f"Run {run.id} has no checkpoint {at}; stored are best, last, {stored}.", code="no_checkpoint")
+    epoch = None if match["epoch"] is None else int(match["epoch"])
+    found = store.id_of(session, run_id, best=at == "best", epoch=epoch, checkpoint_id=match["checkpoint"])
+    if found is None:
+        raise _not_found(session, run_id, at)
+    return found
 
 
-def _is_meant(row: CheckpointRow, at: str, match: re.Match[str]) -> bool:
-    if at == "best":
-        return row.is_best
-    if match["epoch"] is not None:
-        return row.epoch == int(match["epoch"]) and row.step == 0
-    return at == "last" or row.id == match["checkpoint"]
+def _not_found(session: Session, run_id: str, at: str) -> NotFound:
+    status = runs.status_of(session, run_id)
+    if status is None:
+        return NotFound(f"There is no run {run_id[:60]}.")
+    if store.id_of(session, run_id) is None:
+        return NotFound(f"Run {run_id} has no checkpoint yet; it is {status}.", code="no_checkpoint")
+    epochs = [f"epoch:{epoch}" for epoch in store.stored_epochs(session, run_id, limit=20)]
+    stored = ", ".join(["best", "last", *epochs])
+    return NotFound(f"Run {run_id} has no checkpoint {at}; stored are {stored}.", code="no_checkpoint")
+
+
+def find(session: Session, run_id: str, at: str) -> CheckpointRow:
+    """The checkpoint that `at` names, as `id_of` finds it."""
+    return session.get_one(CheckpointRow, id_of(session, run_id, at))
 
 
 def moment(session: Session, run: RunRow, at: str) -> Moment:
-    """The network with the parameters of a checkpoint. A run without a best one yet gives its last."""
-    row = find(session, run, at)
+    """The network with the parameters of a checkpoint."""
+    row = find(session, run.id, at)
     spec = RunSpec.model_validate(run.resolved)
     preprocessing = Preprocessing.from_json(run.preprocessing)
     network = Network.of(spec, n_in=preprocessing.n_in)

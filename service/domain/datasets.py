@@ -13,11 +13,11 @@ from sqlalchemy.orm import Session
 
 from engine.data import Table, open_table
 from service.domain.ingestion import Parsed
-from service.errors import Conflict, NotFound, Unprocessable
+from service.errors import Conflict, NotFound
 from service.ids import new_id
 from service.store import datasets, runs
 from service.store.database import Database
-from service.store.pages import BadCursor, Page
+from service.store.pages import Page
 from service.store.tables import DatasetRow
 
 log = logging.getLogger(__name__)
@@ -47,23 +47,28 @@ def get(session: Session, dataset_id: str) -> DatasetRow:
 
 def listed(session: Session, *, limit: int, cursor: str | None) -> Page[DatasetRow]:
     """Datasets, newest first."""
-    try:
-        return datasets.newest(session, limit=limit, cursor=cursor)
-    except BadCursor as error:
-        raise Unprocessable("cursor: expected one that this list gave, got another.", code="bad_cursor") from error
+    return datasets.newest(session, limit=limit, cursor=cursor)
 
 
 def add(database: Database, data: Path, parsed: Parsed, *, name: str, media_type: str) -> tuple[DatasetRow, bool]:
     """Keep a parsed upload, or find the one made of the same bytes. Gives the row and whether it is new.
 
-    The file is on the disk for good before the row that names it is committed.
+    The file is on the disk for good before the row that names it is committed, and gone where none is.
     """
     digest = sha256(orjson.dumps(parsed.columns, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    with database.read() as session:
-        known = datasets.find_by_content(session, parsed.sha256, digest)
-    if known is not None:
+    try:
+        with database.read() as session:
+            known = datasets.find_by_content(session, parsed.sha256, digest)
+        if known is not None:
+            return known, False
+        return _added(database, data, parsed, digest, name=name, media_type=media_type)
+    finally:
         parsed.path.unlink(missing_ok=True)
-        return known, False
+
+
+def _added(
+    database: Database, data: Path, parsed: Parsed, digest: str, *, name: str, media_type: str
+) -> tuple[DatasetRow, bool]:
     row = DatasetRow(
         id=new_id("ds"),
         name=name,
@@ -78,18 +83,19 @@ def add(database: Database, data: Path, parsed: Parsed, *, name: str, media_type
         warnings=list(parsed.warnings),
         created_at=datetime.now(UTC),
     )
-    target = path_of(data, row.id)
-    _move_durably(parsed.path, target)
+    target, dataset_id = path_of(data, row.id), row.id
     try:
+        _move_durably(parsed.path, target)
         with database.write() as session:
             datasets.add(session, row)
-    except IntegrityError:
-        target.unlink(missing_ok=True)
-        with database.read() as session:
-            twin = datasets.find_by_content(session, parsed.sha256, digest)
-        if twin is None:
+    except Exception as error:
+        with database.read() as session:  # a commit that failed may have been one all the same
+            found = datasets.get(session, dataset_id) or datasets.find_by_content(session, parsed.sha256, digest)
+        if found is None or found.id != dataset_id:
+            target.unlink(missing_ok=True)
+        if found is None or not isinstance(error, IntegrityError):
             raise
-        return twin, False
+        return found, False
     return row, True
 
 
@@ -113,7 +119,10 @@ def delete(session: Session, dataset_id: str, *, force: bool) -> None:
     for run in using:
         runs.delete_finished(session, run.id)
     session.expire_all()
-    datasets.delete(session, row)
+    try:
+        datasets.delete(session, row)
+    except IntegrityError as error:
+        raise Conflict("A run began to use this dataset just now.", code="dataset_in_use", runs=[]) from error
 
 
 def remove_file(data: Path, dataset_id: str) -> None:

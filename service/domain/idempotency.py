@@ -1,13 +1,24 @@
 """Idempotency: a request with a key is answered once, and the same answer is given again."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from sqlalchemy.orm import Session
-from starlette.responses import Response
 
 from service.errors import Unprocessable
 from service.store import idempotency as store
 
 
-def replay(session: Session, key: str, route: str, body_sha256: str) -> Response | None:
+@dataclass(frozen=True)
+class Answer:
+    """What was answered, to be given again."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def replay(session: Session, key: str, route: str, body_sha256: str) -> Answer | None:
     """The answer once given under the key, or None. Unprocessable if it was given to another body."""
     known = store.find(session, key, route)
     if known is None:
@@ -17,17 +28,17 @@ def replay(session: Session, key: str, route: str, body_sha256: str) -> Response
             "Idempotency-Key: this key was used with another body; choose a new one.", code="idempotency_key_reused"
         )
     headers = {**known.headers, "Idempotency-Replayed": "true"}
-    return Response(known.body, known.status, headers, "application/json")
+    return Answer(known.status, headers, known.body)
 
 
-def record(session: Session, key: str, route: str, body_sha256: str, answer: Response) -> None:
+def record(session: Session, key: str, route: str, body_sha256: str, answer: Answer) -> None:
     """Keep an answer, in the transaction that made it true."""
     store.record(
         session,
         key,
         route,
         body_sha256=body_sha256,
-        status=answer.status_code,
-        headers={"Location": answer.headers["location"]},
-        body=bytes(answer.body),
+        status=answer.status,
+        headers=dict(answer.headers),
+        body=answer.body,
     )

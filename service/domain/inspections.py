@@ -157,15 +157,21 @@ def _finite(value: float | None) -> float | None:
 
 def _check_size(subject: Subject, limits: Limits) -> None:
     m = len(subject.X)
+    _check_rows(m, limits)
     network = subject.network
     needed = m * (2 * sum(network.widths) + network.scratch_width)
     needed += network.fixed_scratch_size + 3 * network.parameter_count
-    for name, limit, got, what in (
-        ("inspect_rows", limits.inspect_rows, m, "rows"),
-        ("inspect_workspace_numbers", limits.inspect_workspace_numbers, needed, "numbers at work"),
-    ):
-        if got > limit:
-            raise TooLarge(f"Expected at most {limit} {what}, got {got}.", limit=name, maximum=limit)
+    _check_limit("inspect_workspace_numbers", limits.inspect_workspace_numbers, needed, "numbers at work")
+
+
+def _check_rows(count: int, limits: Limits) -> None:
+    """Before rows are encoded, which may take long."""
+    _check_limit("inspect_rows", limits.inspect_rows, count, "rows")
+
+
+def _check_limit(name: str, limit: int, got: int, what: str) -> None:
+    if got > limit:
+        raise TooLarge(f"Expected at most {limit} {what}, got {got}.", limit=name, maximum=limit)
 
 
 # Stateless ---------------------------------------------------------------------------------------------------------
@@ -241,7 +247,9 @@ def _turned(values: Any) -> Any:
 # Under a run -------------------------------------------------------------------------------------------------------
 
 
-def of_run(moment: Moment, data: Path, dataset_id: str, batch: Mapping[str, Any], *, dtype: str | None) -> Subject:
+def of_run(
+    moment: Moment, data: Path, dataset_id: str, batch: Mapping[str, Any], *, dtype: str | None, limits: Limits
+) -> Subject:
     """A run's network at a moment with one of: `rows` sent, `dataset_rows` named, the batch of a `step`."""
     given = [name for name in ("rows", "dataset_rows", "step") if batch.get(name) is not None]
     if len(given) != 1:
@@ -255,6 +263,7 @@ def of_run(moment: Moment, data: Path, dataset_id: str, batch: Mapping[str, Any]
     in_numbers = STANDARDISED if network.loss.standardises else OWN_UNITS
     units = in_numbers if preprocessing.facts.task == "regression" else NATS
     if batch.get("rows") is not None:
+        _check_rows(len(batch["rows"]), limits)
         encoded = preprocessing.encode_rows(
             batch["rows"], dtype=parameters.dtype, with_targets=True, n_out=network.n_out
         )
@@ -263,6 +272,7 @@ def of_run(moment: Moment, data: Path, dataset_id: str, batch: Mapping[str, Any]
         return Subject(network, parameters, encoded.X, encoded.Y, units, about, encoded.warnings)
     table = datasets.table_of(data, dataset_id)
     numbers = _row_numbers(moment, table, batch)
+    _check_rows(len(numbers), limits)
     X = preprocessing.encode_features(table, numbers, dtype=parameters.dtype)
     Y = preprocessing.encode_targets(table, numbers, dtype=parameters.dtype, n_out=network.n_out)
     warnings = _step_warnings(network) if batch.get("step") else ()

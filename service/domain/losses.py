@@ -11,12 +11,15 @@ from service.store import epochs
 
 Columns = dict[str, list[Any]]
 
+LOSSES = ("train.loss", "validation.loss")
+"""What a thinned curve shows where no series is asked for by name."""
+
 
 def columns(session: Session, run_id: str, *, keys: Sequence[str] | None, points: int | None) -> Columns:
-    """`{"epoch": […], "train.loss": […], …}`; at most about `points` epochs, extremes and last among them."""
+    """`{"epoch": […], "train.loss": […], …}`; with `points` thinned to the extremes of the series asked for."""
     runs.row_of(session, run_id)
     reports = epochs.all_of(session, run_id)
-    names = list(dict.fromkeys(name for report in reports for name in report.values))
+    names = list(dict.fromkeys(name for _, values in reports for name in values))
     unknown = [key for key in keys or () if key not in names and key != "epoch"]
     if unknown and reports:
         raise Unprocessable(
@@ -24,18 +27,20 @@ def columns(session: Session, run_id: str, *, keys: Sequence[str] | None, points
             errors=[Fault("query: keys", "unknown_key", "expected a series of this run", ("epoch", *names))],
         )
     chosen = [name for name in names if keys is None or name in keys]
-    found: Columns = {"epoch": [report.epoch for report in reports]}
-    found |= {name: [report.values.get(name) for report in reports] for name in chosen}
+    found: Columns = {"epoch": [epoch for epoch, _ in reports]}
+    found |= {name: [values.get(name) for _, values in reports] for name in chosen}
     if points is None or len(reports) <= points:
         return found
-    kept = _thinned(found, points)
+    shown = [name for name in chosen if keys is not None or name in LOSSES]
+    kept = _thinned([found[name] for name in shown], len(reports), points)
     return {name: [series[place] for place in kept] for name, series in found.items()}
 
 
-def _thinned(found: Columns, points: int) -> list[int]:
-    """Places of the first and last epoch, and of every series' lowest and highest within equal stretches."""
-    series = [values for name, values in found.items() if name != "epoch"]
-    count = len(found["epoch"])
+def _thinned(series: Sequence[list[Any]], count: int, points: int) -> list[int]:
+    """Places of the first and last epoch, and of every series' lowest and highest within equal stretches.
+
+    There are as many stretches as `points` has room for, and at least one.
+    """
     stretches = max(1, (points - 2) // max(1, 2 * len(series)))
     kept = {0, count - 1}
     for stretch in range(stretches):

@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-from sqlalchemy.orm import load_only
-
-from service.domain import checkpoints
+from service.domain import checkpoints, runs
 from service.domain.checkpoints import Moment
-from service.errors import Fault, NotFound, TooLarge, Unprocessable
+from service.errors import Fault, TooLarge, Unprocessable
 from service.settings import Limits
 from service.store.database import Database
-from service.store.tables import RunRow
 
 KEPT_BYTES = 256 * 1024 * 1024
 FIELDS = ("rows", "checkpoint", "at")
@@ -27,20 +24,17 @@ class Moments:
         self._lock = Lock()
 
     def at(self, database: Database, run_id: str, at: str) -> Moment:
-        """A run's network at a moment. Asks the database each time which checkpoint that is."""
+        """A run's network at a moment. Asks the database each time which checkpoint that is: workers store new ones."""
         with database.read() as session:
-            run = session.get(RunRow, run_id, options=[load_only(RunRow.id, RunRow.status)])
-            if run is None:
-                raise NotFound(f"There is no run {run_id[:60]}.")
-            checkpoint = checkpoints.find(session, run, at)
+            checkpoint_id = checkpoints.id_of(session, run_id, at)
             with self._lock:
-                kept = self._kept.get(checkpoint.id)
+                kept = self._kept.get(checkpoint_id)
                 if kept is not None:
-                    self._kept.move_to_end(checkpoint.id)
+                    self._kept.move_to_end(checkpoint_id)
                     return kept
-            moment = checkpoints.moment(session, run, f"checkpoint:{checkpoint.id}")
+            moment = checkpoints.moment(session, runs.row_of(session, run_id), f"checkpoint:{checkpoint_id}")
         with self._lock:
-            self._kept[checkpoint.id] = moment
+            self._kept[checkpoint_id] = moment
             while len(self._kept) > 1 and sum(each.parameters.nbytes for each in self._kept.values()) > self.room:
                 self._kept.popitem(last=False)
         return moment

@@ -17,7 +17,7 @@ from engine.network import Network
 from engine.spec import RunSpec, resolve
 from engine.training import Best
 from service.domain import checkpoints, datasets
-from service.domain.training import Plan, plan, plan_of
+from service.domain.training import Plan, check_sizes, plan, plan_of
 from service.errors import Conflict, Fault, NotFound, TooManyRuns, Unprocessable
 from service.ids import new_id
 from service.settings import Limits
@@ -25,7 +25,7 @@ from service.store import checkpoints as stored
 from service.store import epochs, events
 from service.store import runs as store
 from service.store.database import Database
-from service.store.pages import BadCursor, Page
+from service.store.pages import Page
 from service.store.tables import CheckpointRow, DatasetRow, RunRow
 
 ACTIONS: dict[str, tuple[str, ...]] = {
@@ -66,7 +66,8 @@ class RunDetail:
     @property
     def allowed_actions(self) -> tuple[str, ...]:
         """What can be asked of it now."""
-        return ACTIONS[self.row.status]
+        is_to_pause = self.row.status == "running" and self.row.pause_requested_at is not None
+        return ("cancel", "resume") if is_to_pause else ACTIONS[self.row.status]
 
     @property
     def epochs(self) -> int:
@@ -115,7 +116,7 @@ def _row(dataset: DatasetRow, what: Plan, sent: Mapping[str, Any], labels: Label
     now = datetime.now(UTC)
     return RunRow(
         id=new_id("run"),
-        name=labels.name or f"{dataset.name}: {', '.join(what.resolved.target)}"[:200],
+        name=labels.name or f"{dataset.name}: {', '.join(what.resolved.target)}"[:200].replace("\0", ""),
         notes=labels.notes,
         priority=labels.priority,
         dataset_id=dataset.id,
@@ -184,20 +185,15 @@ def listed(
     cursor: str | None,
 ) -> Page[RunDetail]:
     """A page of runs."""
-    try:
-        found = store.listed(
-            session,
-            statuses=statuses,
-            tags=tags,
-            dataset_id=dataset_id,
-            order_by=order_by,
-            limit=limit,
-            cursor=cursor,
-        )
-    except BadCursor as error:
-        raise Unprocessable(
-            "cursor: expected one that this list gave in this order, got another.", code="bad_cursor"
-        ) from error
+    found = store.listed(
+        session,
+        statuses=statuses,
+        tags=tags,
+        dataset_id=dataset_id,
+        order_by=order_by,
+        limit=limit,
+        cursor=cursor,
+    )
     return Page(_details(session, found.items), found.next_cursor)
 
 
@@ -255,16 +251,11 @@ def pause(session: Session, run_id: str) -> tuple[RunDetail, bool]:
 
 
 def resume(session: Session, run_id: str) -> tuple[RunDetail, bool]:
-    """Let a paused run go on from where it stopped. Gives whether anything changed."""
-    if store.move(session, run_id, "paused", "queued", reason=None):
+    """Let a paused run go on from where it stopped, also before its worker has. Gives whether anything changed."""
+    if store.move(session, run_id, "paused", "queued", reason=None) or store.take_back_pause(session, run_id):
         events.append(session, run_id, "resumed")
         return get(session, run_id), True
-    return _already(
-        session,
-        run_id,
-        "resume",
-        is_so=lambda row: row.status == "queued" or (row.status == "running" and not row.pause_requested_at),
-    )
+    return _already(session, run_id, "resume", is_so=lambda row: row.status in ("queued", "running"))
 
 
 def _already(session: Session, run_id: str, action: str, *, is_so: Any) -> tuple[RunDetail, bool]:
@@ -307,7 +298,8 @@ class Fork:
     best: Best | None
     dataset: DatasetRow
     plan: Plan
-    overrides: Mapping[str, Any]
+    spec: Mapping[str, Any]
+    """The parent's as it was sent, with the changed parts in full."""
 
 
 def plan_fork(
@@ -317,28 +309,31 @@ def plan_fork(
     with database.read() as session:
         parent = row_of(session, run_id)
         dataset = datasets.get(session, parent.dataset_id)
-        checkpoint = checkpoints.find(session, parent, at)
+        checkpoint = checkpoints.find(session, parent.id, at)
         stored_rows = stored.of_run(session, parent.id)
         content = stored.content(session, checkpoint)
     preprocessing = Preprocessing.from_json(parent.preprocessing)
-    resolved = _overridden(parent, preprocessing, overrides)
-    if resolved.training.epochs < checkpoint.epoch:
-        expected = f"expected at least the {checkpoint.epoch} epochs done at the checkpoint"
-        raise Unprocessable(
-            "The fork would end before its checkpoint.",
-            errors=[Fault("/training/epochs", "too_few", f"{expected}, got {resolved.training.epochs}")],
-        )
-    network = Network.of(resolved, n_in=preprocessing.n_in)
     split = preprocessing.split(datasets.table_of(data, parent.dataset_id))
-    best = formats.load(content, network).best
-    copies = [(checkpoint, content)]
+    asked = _overridden(parent, overrides)
+    check_sizes(asked, limits)
+    resolved = resolve(
+        asked, preprocessing.facts, features=asked.features or (), has_validation=len(split.validation) > 0
+    )
+    _check_loss(parent, resolved)
+    _check_position(parent, checkpoint, resolved)
+    network = Network.of(resolved, n_in=preprocessing.n_in)
+    state = formats.load(content, network)
+    changed = overrides.get("training", {})
+    if {"epochs", "early_stopping"} & set(changed) and state.stale_epochs:
+        state.stale_epochs = 0  # the patience that ran out before the fork is not the fork's
+        content = formats.dump(state, network)
+    copies, best = [(checkpoint, content)], state.best
     earlier = [row for row in stored_rows if best is not None and row.epoch == best.epoch and row.step == 0]
     if earlier and earlier[0].id != checkpoint.id:
         with database.read() as session:
             copies.insert(0, (earlier[0], stored.content(session, earlier[0])))
-    return Fork(
-        parent, checkpoint, copies, best, dataset, plan_of(resolved, preprocessing, network, split, limits), overrides
-    )
+    plan = plan_of(resolved, preprocessing, network, split, limits)
+    return Fork(parent, checkpoint, copies, best, dataset, plan, _spec_of(parent, resolved, overrides))
 
 
 def accept_fork(session: Session, fork: Fork, labels: Labels, limits: Limits) -> RunDetail:
@@ -346,19 +341,24 @@ def accept_fork(session: Session, fork: Fork, labels: Labels, limits: Limits) ->
     refuse_full_queue(session, limits)
     parent = row_of(session, fork.parent.id)
     named = replace(labels, name=labels.name or f"{parent.name} (fork)"[:200])
-    row = _row(fork.dataset, fork.plan, {**parent.spec, **fork.overrides}, named)
+    row = _row(fork.dataset, fork.plan, fork.spec, named)
     row.parent_id, row.parent_checkpoint_id = parent.id, fork.checkpoint.id
     row.epoch, row.step = fork.checkpoint.epoch, fork.checkpoint.step
     store.add(session, row, labels.tags)
-    for original, content in fork.copies:
-        _copy_checkpoint(session, fork, original, content, row)
+    twins = [_copy_checkpoint(session, fork, original, content, row) for original, content in fork.copies]
     epochs.copy(session, parent.id, row.id, up_to=fork.checkpoint.epoch)
+    newest = epochs.get(session, row.id, fork.checkpoint.epoch)
+    if newest is not None:
+        at_its_end = twins[-1].id if fork.checkpoint.step == 0 else None
+        row.last = {"epoch": newest.epoch, "values": newest.values, "checkpoint": at_its_end}
     _log_acceptance(session, row)
     events.append(session, parent.id, "forked", {"run": row.id, "checkpoint": fork.checkpoint.id})
     return get(session, row.id)
 
 
-def _copy_checkpoint(session: Session, fork: Fork, original: CheckpointRow, content: bytes, row: RunRow) -> None:
+def _copy_checkpoint(
+    session: Session, fork: Fork, original: CheckpointRow, content: bytes, row: RunRow
+) -> CheckpointRow:
     best = fork.best
     twin = CheckpointRow(
         id=new_id("ckpt"),
@@ -375,24 +375,20 @@ def _copy_checkpoint(session: Session, fork: Fork, original: CheckpointRow, cont
     stored.add(session, twin, content)
     if twin.is_best and best is not None:
         row.best = {"epoch": best.epoch, "metric": best.metric, "value": best.value, "checkpoint": twin.id}
-        session.flush()
+    return twin
 
 
-def _overridden(parent: RunRow, preprocessing: Preprocessing, overrides: Mapping[str, Any]) -> RunSpec:
+def _overridden(parent: RunRow, overrides: Mapping[str, Any]) -> RunSpec:
     """The parent's resolved spec with another seed or parts of its training changed."""
-    training = {**parent.resolved["training"], **overrides.get("training", {})}
-    merged = {**parent.resolved, "training": training}
-    if "seed" in overrides:
-        merged["seed"] = overrides["seed"]
-    if training["dtype"] != parent.resolved["training"]["dtype"]:
+    merged = _merged(parent.resolved, overrides)
+    before = parent.resolved["training"]["dtype"]
+    if merged["training"]["dtype"] != before:
         raise Unprocessable(
             "A fork goes on with the numbers it has.",
-            errors=[
-                Fault("/training/dtype", "not_allowed", f"expected {parent.resolved['training']['dtype']} as before")
-            ],
+            errors=[Fault("/training/dtype", "not_allowed", f"expected {before} as before")],
         )
     try:
-        spec = RunSpec.model_validate(merged)
+        return RunSpec.model_validate(merged)
     except ValidationError as error:
         raise Unprocessable(
             "The overrides do not make a valid spec.",
@@ -400,12 +396,65 @@ def _overridden(parent: RunRow, preprocessing: Preprocessing, overrides: Mapping
                 Fault("/" + "/".join(map(str, fault["loc"])), fault["type"], fault["msg"]) for fault in error.errors()
             ],
         ) from error
-    had_validation = any(name.startswith("validation.") for name in (parent.last or {}).get("values", {}))
-    resolved = resolve(spec, preprocessing.facts, features=spec.features or (), has_validation=had_validation)
+
+
+def _merged(before: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`before` with the changed parts of its objects; an object of another type takes the whole place."""
+    found = dict(before)
+    for name, change in changes.items():
+        old = found.get(name)
+        if (
+            isinstance(old, dict)
+            and isinstance(change, dict)
+            and change.get("type", old.get("type")) == old.get("type")
+        ):
+            found[name] = _merged(old, change)
+        else:
+            found[name] = change
+    return found
+
+
+def _spec_of(parent: RunRow, resolved: RunSpec, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    changed = resolved.training.model_dump(mode="json", include=set(overrides.get("training", {})))
+    seed = {"seed": resolved.seed} if "seed" in overrides else {}
+    return {**parent.spec, "training": {**parent.spec.get("training", {}), **changed}, **seed}
+
+
+def _check_loss(parent: RunRow, resolved: RunSpec) -> None:
+    """Unprocessable for a loss that wants the targets in another scale than they were fitted in."""
     before, after = parent.resolved["training"]["loss"]["type"], resolved.training.loss.type
     if before != after and not (LOSSES[before].standardises and LOSSES[after].standardises):
         raise Unprocessable(
             "A fork goes on with the targets it has, as they were fitted for its loss.",
             errors=[Fault("/training/loss", "not_allowed", f"expected {before} as before")],
         )
-    return resolved
+
+
+def _check_position(parent: RunRow, checkpoint: CheckpointRow, resolved: RunSpec) -> None:
+    """Unprocessable where the fork could not go on from just there."""
+    training, before = resolved.training, parent.resolved
+    begun = checkpoint.epoch + (checkpoint.step > 0)
+    if training.epochs < begun:
+        detail = f"expected at least {begun}, the epochs begun at the checkpoint, got {training.epochs}"
+        raise Unprocessable(
+            "The fork would end before its checkpoint.", errors=[Fault("/training/epochs", "too_few", detail)]
+        )
+    if checkpoint.step == 0:
+        return
+    detail = (
+        f"expected no change, as the checkpoint stands {checkpoint.step} batches into epoch {begun}; fork from an "
+        "epoch's end"
+    )
+    faults = [
+        Fault(pointer, "mid_epoch", detail)
+        for pointer, old, new in (
+            ("/training/batch_size", before["training"]["batch_size"], training.batch_size),
+            ("/training/accumulate", before["training"]["accumulate"], training.accumulate),
+            ("/seed", before["seed"], resolved.seed),
+        )
+        if old != new
+    ]
+    if faults:
+        raise Unprocessable(
+            "Batch size and seed decide an epoch's batches, so they can't change within it.", errors=faults
+        )

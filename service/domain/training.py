@@ -49,7 +49,7 @@ class Parts:
 
 def plan(spec: RunSpec, table: Table, limits: Limits) -> Plan:
     """Fit, resolve and estimate. Raises SpecError, DataError, Unprocessable or TooLarge for what can't be trained."""
-    _check_sizes(spec, limits)
+    check_sizes(spec, limits)
     preprocessing = Preprocessing.fit(table, spec)
     split = preprocessing.split(table)
     preprocessing.check(table, split, dtype=spec.training.dtype)
@@ -115,7 +115,8 @@ def _features(spec: RunSpec, preprocessing: Preprocessing) -> tuple[str, ...]:
     return (*preprocessing.feature_names, *preprocessing.dropped)
 
 
-def _check_sizes(spec: RunSpec, limits: Limits) -> None:
+def check_sizes(spec: RunSpec, limits: Limits) -> None:
+    """Unprocessable for more layers or epochs than allowed: what is known before the data is looked at."""
     faults = [
         Fault(pointer, "limit", f"expected at most {limit}, got {got}")
         for pointer, limit, got in (

@@ -6,7 +6,7 @@ import orjson
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
-from service.dependencies import CheckpointId, ReadSession, RunId
+from service.dependencies import CheckpointId, Cursor, Limit, ReadSession, RunId
 from service.domain import checkpoints, runs
 from service.domain.checkpoints import FORMATS, Moment
 from service.errors import NotAcceptable
@@ -35,12 +35,14 @@ WEIGHTS = {
 }
 
 
-@router.get("", responses=errors_of(404, 422))
-def list_checkpoints(run_id: RunId, session: ReadSession) -> PageBody[CheckpointBody]:
+@router.get("", responses=errors_of(400, 404, 422))
+def list_checkpoints(
+    run_id: RunId, session: ReadSession, limit: Limit = 50, cursor: Cursor = None
+) -> PageBody[CheckpointBody]:
     """Every stored moment, the furthest in training first."""
     runs.row_of(session, run_id)
-    items = [CheckpointBody.model_validate(row) for row in store.of_run(session, run_id)]
-    return PageBody(items=items, next_cursor=None)
+    page = store.listed(session, run_id, limit=limit, cursor=cursor)
+    return PageBody(items=[CheckpointBody.model_validate(row) for row in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/{checkpoint_id}/weights", response_model=WeightsBody, responses=WEIGHTS)
@@ -51,9 +53,9 @@ def get_weights(
     format: Annotated[Literal["json", "npz", "safetensors"] | None, Query(description="Instead of Accept.")] = None,
     accept: Annotated[str, Header()] = "*/*",
 ) -> Response:
-    """W and b of every layer at a checkpoint, or at `best` or `last`, as JSON, npz or safetensors."""
+    """W and b of every layer at a checkpoint, or at `best`, `last` or `epoch:3`, as JSON, npz or safetensors."""
     form = format or _accepted(accept)
-    at = checkpoint_id if checkpoint_id in ("best", "last") else f"checkpoint:{checkpoint_id}"
+    at = checkpoint_id if checkpoint_id in ("best", "last") or ":" in checkpoint_id else f"checkpoint:{checkpoint_id}"
     moment = checkpoints.moment(session, runs.row_of(session, run_id), at)
     if form == "json":
         return Response(_as_json(moment), media_type="application/json")

@@ -1,21 +1,23 @@
 """Upload, list, look into and delete datasets."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from hashlib import sha256
-from pathlib import Path
 from typing import Annotated, BinaryIO
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from service.dependencies import Cursor, DatabaseDep, DatasetId, Limit, LimitsDep, ReadSession, SettingsDep
+from service.dependencies import Cursor, DatabaseDep, DatasetId, Limit, ReadSession, SettingsDep, WriteTurn
 from service.domain import datasets
 from service.domain.ingestion import INGESTERS, Parsed, parse
-from service.errors import BadRequest, UnsupportedMediaType
+from service.errors import Unavailable, UnsupportedMediaType
 from service.ids import new_id
-from service.problems import errors_of
-from service.schemas.base import PageBody
+from service.problems import LOCATION, errors_of
+from service.schemas.base import NO_NUL, PageBody
 from service.schemas.datasets import DatasetBody, DatasetDetail, PreviewBody, ProfileBody, RowsBody
+from service.settings import Settings
 from service.store import datasets as store
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
@@ -51,7 +53,12 @@ MediaType = Annotated[str, Depends(_media_type)]
     "",
     status_code=201,
     responses={
-        200: {"model": DatasetBody, "description": "The same bytes are known already; this is their dataset"},
+        200: {
+            "model": DatasetBody,
+            "description": "The same bytes are known already; this is their dataset",
+            **LOCATION,
+        },
+        201: LOCATION,
         **errors_of(400, 413, 415, 422, 507),
     },
     openapi_extra=UPLOAD,
@@ -62,16 +69,19 @@ async def create_dataset(
     media_type: MediaType,
     settings: SettingsDep,
     database: DatabaseDep,
-    name: Annotated[str, Query(min_length=1, max_length=200, description="What to call it.")] = "dataset",
+    name: Annotated[
+        str, Query(min_length=1, max_length=200, pattern=NO_NUL, description="What to call it.")
+    ] = "dataset",
 ) -> DatasetBody:
     """Upload a table: CSV with a header line, or JSON as columns or rows. It is streamed to the disk and hashed.
 
     The types of its columns are read off the whole of each. The same bytes sent again give the dataset they made.
     """
-    parsed = await _received(request, media_type, settings.data, settings.limits)
-    row, is_new = await run_in_threadpool(
-        datasets.add, database, settings.data, parsed[0], name=name, media_type=media_type
-    )
+    parsed, _ = await _received(request, media_type, settings)
+    async with request.app.state.turns["write"]:
+        row, is_new = await run_in_threadpool(
+            datasets.add, database, settings.data, parsed, name=name, media_type=media_type
+        )
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/v1/datasets/{row.id}"
     return DatasetBody.model_validate(row)
@@ -80,7 +90,7 @@ async def create_dataset(
 @router.post("/preview", responses=errors_of(400, 413, 415, 422, 507), openapi_extra=UPLOAD)
 async def preview_dataset(request: Request, media_type: MediaType, settings: SettingsDep) -> PreviewBody:
     """What a file holds: the types of its columns, its first rows, warnings. Nothing is stored."""
-    parsed, first_rows = await _received(request, media_type, settings.data, settings.limits)
+    parsed, first_rows = await _received(request, media_type, settings)
     parsed.path.unlink(missing_ok=True)
     return PreviewBody(
         rows=parsed.rows,
@@ -90,11 +100,9 @@ async def preview_dataset(request: Request, media_type: MediaType, settings: Set
     )
 
 
-async def _received(
-    request: Request, media_type: str, data: Path, limits: LimitsDep
-) -> tuple[Parsed, list[dict[str, object]]]:
+async def _received(request: Request, media_type: str, settings: Settings) -> tuple[Parsed, list[dict[str, object]]]:
     """Stream the body to a file block by block, then let a process of its own parse it."""
-    source = data / datasets.UPLOADS / new_id("upload")
+    source = settings.data / datasets.UPLOADS / new_id("upload")
     target = source.with_suffix(".arrow")
     try:
         file = await run_in_threadpool(source.open, "xb")
@@ -102,7 +110,8 @@ async def _received(
             digest, size = await _stream(request, file)
         finally:
             await run_in_threadpool(file.close)
-        found = await run_in_threadpool(parse, source, target, media_type=media_type, limits=limits)
+        async with _ingest_turn(request, settings):
+            found = await run_in_threadpool(parse, source, target, media_type=media_type, limits=settings.limits)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
@@ -112,29 +121,42 @@ async def _received(
     return Parsed(path=target, sha256=digest, received_bytes=size, **found), first_rows
 
 
+@asynccontextmanager
+async def _ingest_turn(request: Request, settings: Settings) -> AsyncIterator[None]:
+    """Wait for one of the few places where uploads are parsed; Unavailable where none comes free in time."""
+    turns, maximum = request.app.state.turns["ingest"], settings.limits.parallel_ingests
+    try:
+        async with asyncio.timeout(settings.read_seconds):
+            await turns.acquire()
+    except TimeoutError as error:
+        raise Unavailable(
+            f"{maximum} uploads are being parsed, and no more are at once; try again.",
+            code="too_many_uploads",
+            limit="parallel_ingests",
+            maximum=maximum,
+            headers={"Retry-After": "10"},
+        ) from error
+    try:
+        yield
+    finally:
+        turns.release()
+
+
 async def _stream(request: Request, file: BinaryIO) -> tuple[str, int]:
     """Write the body to a file; gives its SHA-256 and size."""
     digest, size, block = sha256(), 0, bytearray()
-    seconds = request.app.state.settings.read_seconds
-    stream = request.stream().__aiter__()
-    while True:
-        try:
-            chunk = await asyncio.wait_for(anext(stream, None), seconds)
-        except TimeoutError as error:
-            raise BadRequest(f"The body stood still for {seconds:g} seconds.", code="read_timeout") from error
-        if chunk is not None:
-            block += chunk
-        if block and (chunk is None or len(block) >= BLOCK_BYTES):
+    async for chunk in request.stream():
+        block += chunk
+        if len(block) >= BLOCK_BYTES or not chunk:  # an empty one is the last
             content = bytes(block)
             await run_in_threadpool(file.write, content)
             digest.update(content)
             size += len(content)
             block.clear()
-        if chunk is None:
-            return digest.hexdigest(), size
+    return digest.hexdigest(), size
 
 
-@router.get("", responses=errors_of(422))
+@router.get("", responses=errors_of(400, 422))
 def list_datasets(session: ReadSession, limit: Limit = 50, cursor: Cursor = None) -> PageBody[DatasetBody]:
     """Datasets, newest first."""
     page = datasets.listed(session, limit=limit, cursor=cursor)
@@ -170,7 +192,7 @@ def list_rows(
     return RowsBody(items=items, offset=offset, total=row.rows)
 
 
-@router.delete("/{dataset_id}", status_code=204, responses=errors_of(404, 409, 422))
+@router.delete("/{dataset_id}", status_code=204, responses=errors_of(404, 409, 422, 507), dependencies=[WriteTurn])
 def delete_dataset(
     dataset_id: DatasetId,
     database: DatabaseDep,

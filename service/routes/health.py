@@ -15,8 +15,8 @@ FRESH_SECONDS = 10.0
 
 
 @router.get("/live", responses=errors_of())
-def get_live() -> LiveBody:
-    """The process answers."""
+async def get_live() -> LiveBody:
+    """The process answers, whatever its threads wait for."""
     return LiveBody(status="ok", version=__version__)
 
 

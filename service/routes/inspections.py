@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from engine.inspection import Orientation
-from service.dependencies import DatabaseDep, LimitsDep, RunId, SettingsDep
+from service.dependencies import DatabaseDep, InspectTurn, LimitsDep, RunId, SettingsDep
 from service.domain import checkpoints, inspections, runs
 from service.domain.inspections import Subject
 from service.errors import Unprocessable
@@ -25,7 +25,7 @@ from service.schemas.inspections import (
 from service.settings import Limits, Settings
 from service.store.database import Database
 
-router = APIRouter(prefix="/v1", tags=["inspection"])
+router = APIRouter(prefix="/v1", tags=["inspection"], dependencies=[InspectTurn])
 
 
 @router.post("/runs/{run_id}/inspect", response_model=InspectionBody, responses=errors_of(400, 404, 413, 422))
@@ -69,7 +69,9 @@ def _subject_of_run(
     with database.read() as session:
         run = runs.row_of(session, run_id)
         moment = checkpoints.moment(session, run, body.at or body.checkpoint or "best")
-    return inspections.of_run(moment, settings.data, run.dataset_id, body.model_dump(), dtype=dtype)
+    return inspections.of_run(
+        moment, settings.data, run.dataset_id, body.model_dump(), dtype=dtype, limits=settings.limits
+    )
 
 
 def _stateless(body: Stateless, orientation: Orientation, limits: Limits) -> Subject:

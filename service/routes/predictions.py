@@ -1,8 +1,13 @@
-"""Predictions: the hot route, so it reads and writes raw JSON and stays on the event loop for small batches."""
+"""Predictions: the hot route, so it reads and writes raw JSON, in threads of its own.
+
+Which checkpoint is the best is the database's to say each time, and a read there can take its time. So one thread does
+all of a request, and writers who wait in other routes' threads are not in its way.
+"""
 
 import orjson
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import State
 from starlette.responses import Response
 
 from service.dependencies import RunId
@@ -13,8 +18,6 @@ from service.schemas.predictions import PredictionsBody, PredictRequest
 
 router = APIRouter(prefix="/v1/runs/{run_id}/predict", tags=["predictions"])
 
-SMALL_ROWS = 256
-"""Larger batches are computed in a thread."""
 DOCUMENTED = {
     "requestBody": {
         "required": True,
@@ -34,19 +37,16 @@ async def predict(run_id: RunId, request: Request) -> Response:
     Rows are objects by column name, in any order, or arrays in the order of the run's features. Any run with a
     checkpoint can be asked, also while it trains.
     """
-    state = request.app.state
+    body, state = await request.body(), request.app.state
+    content = await run_sync(_answer, body, run_id, state, limiter=state.prediction_threads)
+    return Response(content, media_type="application/json")
+
+
+def _answer(body: bytes, run_id: str, state: State) -> bytes:
     try:
-        content = orjson.loads(await request.body())
+        content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"The body is not JSON: {error}.", code="not_json") from error
     question = predictions.question(content, state.settings.limits)
-    if len(question.rows) <= SMALL_ROWS:
-        return _answered(request, run_id, question)
-    return await run_in_threadpool(_answered, request, run_id, question)
-
-
-def _answered(request: Request, run_id: str, question: predictions.Question) -> Response:
-    state = request.app.state
     moment = state.moments.at(state.database, run_id, question.at)
-    content = orjson.dumps(predictions.answer(moment, question.rows), option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(content, media_type="application/json")
+    return orjson.dumps(predictions.answer(moment, question.rows), option=orjson.OPT_SERIALIZE_NUMPY)

@@ -6,21 +6,47 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from sqlalchemy.exc import IntegrityError
 
-from service.dependencies import Cursor, DatabaseDep, Limit, LimitsDep, ReadSession, RunId, SettingsDep, WriteSession
-from service.domain import idempotency, runs
+from service.dependencies import (
+    Cursor,
+    DatabaseDep,
+    Limit,
+    LimitsDep,
+    PlanTurn,
+    ReadSession,
+    RunId,
+    SettingsDep,
+    WriteSession,
+)
+from service.domain import datasets, idempotency, runs
+from service.domain.idempotency import Answer
 from service.domain.runs import Labels
 from service.errors import Conflict
-from service.problems import errors_of
-from service.schemas.base import PageBody
-from service.schemas.runs import PlanBody, RunBody, RunCreate, RunFork, RunUpdate, Status
+from service.problems import LOCATION, errors_of, header
+from service.schemas.base import NO_NUL, PageBody
+from service.schemas.runs import PlanBody, RunBody, RunCreate, RunFork, RunSummary, RunUpdate, Status
 from service.store.runs import ORDERS
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
 
 Key = Annotated[
     str | None,
-    Header(alias="Idempotency-Key", min_length=1, max_length=255, description="The same key gives the same answer."),
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=NO_NUL,
+        description="The same key gives the same answer.",
+    ),
 ]
+
+CREATED = {
+    "headers": {
+        **LOCATION["headers"],
+        **header("Idempotency-Replayed", "`true` where this was answered before.")["headers"],
+    }
+}
+
+Tag = Annotated[str, Query(pattern=NO_NUL)]
 
 
 async def _body_digest(request: Request) -> str:
@@ -31,7 +57,8 @@ async def _body_digest(request: Request) -> str:
     "",
     status_code=201,
     response_model=RunBody,
-    responses=errors_of(400, 404, 409, 413, 422, 429, 507),
+    responses={201: CREATED, **errors_of(400, 404, 409, 413, 422, 429, 507)},
+    dependencies=[PlanTurn],
 )
 def create_run(
     body: RunCreate,
@@ -46,46 +73,50 @@ def create_run(
         with database.read() as session:
             known = idempotency.replay(session, key, route, digest)
         if known is not None:
-            return known
+            return _given(known)
     dataset, plan = runs.validate(database, settings.data, body.dataset, body.spec(), settings.limits)
     labels = Labels(body.name, body.notes, tuple(body.tags), body.priority)
     try:
         with database.write() as session:
             if key is not None and (known := idempotency.replay(session, key, route, digest)) is not None:
-                return known
+                return _given(known)
             detail = runs.accept(session, dataset, plan, body.sent(), labels, settings.limits)
-            answer = Response(
-                RunBody.of(detail).model_dump_json(),
-                201,
-                {"Location": f"/v1/runs/{detail.row.id}"},
-                "application/json",
-            )
+            content = RunBody.of(detail).model_dump_json().encode()
+            answer = Answer(201, {"Location": f"/v1/runs/{detail.row.id}"}, content)
             if key is not None:
                 idempotency.record(session, key, route, digest, answer)
     except IntegrityError as error:
+        with database.read() as session:
+            datasets.get(session, dataset.id)  # NotFound where it was deleted meanwhile
         if key is None:
             raise
         raise Conflict("A request with this Idempotency-Key is being answered.", code="in_flight") from error
-    return answer
+    return _given(answer)
 
 
-@router.post("/validate", responses=errors_of(400, 404, 413, 422))
+def _given(answer: Answer) -> Response:
+    return Response(answer.body, answer.status, answer.headers, "application/json")
+
+
+@router.post("/validate", responses=errors_of(400, 404, 413, 422), dependencies=[PlanTurn])
 def validate_run(body: RunCreate, database: DatabaseDep, settings: SettingsDep) -> PlanBody:
     """What the run would be: the resolved spec, shapes, memory, an estimate of the time. Nothing is stored."""
     return PlanBody.of(runs.validate(database, settings.data, body.dataset, body.spec(), settings.limits)[1])
 
 
-@router.get("", responses=errors_of(422))
+@router.get("", responses=errors_of(400, 422))
 def list_runs(
     session: ReadSession,
     status: Annotated[list[Status] | None, Query(description="In any of these statuses.")] = None,
-    tag: Annotated[list[str] | None, Query(max_length=50, description="With all of these tags.")] = None,
-    dataset: Annotated[str | None, Query(max_length=60)] = None,
+    tag: Annotated[
+        list[Annotated[str, Query(pattern=NO_NUL)]] | None, Query(max_length=50, description="With all of these tags.")
+    ] = None,
+    dataset: Annotated[str | None, Query(max_length=60, pattern=NO_NUL)] = None,
     order_by: Annotated[str, Query(pattern=f"^({'|'.join(ORDERS)})$", description="A minus turns it.")] = "-created_at",
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> PageBody[RunBody]:
-    """Runs, newest first."""
+) -> PageBody[RunSummary]:
+    """Runs, newest first, each without what only it shows: spec, resolved, preprocessing, fingerprint, notes."""
     page = runs.listed(
         session,
         statuses=status or (),
@@ -95,7 +126,7 @@ def list_runs(
         limit=limit,
         cursor=cursor,
     )
-    return PageBody(items=[RunBody.of(detail) for detail in page.items], next_cursor=page.next_cursor)
+    return PageBody(items=[RunSummary.of(detail) for detail in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/{run_id}", responses=errors_of(404, 422))
@@ -104,19 +135,19 @@ def get_run(run_id: RunId, session: ReadSession) -> RunBody:
     return RunBody.of(runs.get(session, run_id))
 
 
-@router.patch("/{run_id}", responses=errors_of(400, 404, 422))
+@router.patch("/{run_id}", responses=errors_of(400, 404, 422, 507))
 def update_run(run_id: RunId, body: RunUpdate, session: WriteSession) -> RunBody:
     """Change a run's name, notes, tags or priority."""
     return RunBody.of(runs.update(session, run_id, body.changes()))
 
 
-@router.delete("/{run_id}", status_code=204, responses=errors_of(404, 409, 422))
+@router.delete("/{run_id}", status_code=204, responses=errors_of(404, 409, 422, 507))
 def delete_run(run_id: RunId, session: WriteSession) -> None:
     """Delete a finished run with its losses, events and checkpoints."""
     runs.delete(session, run_id)
 
 
-STEERED = {200: {"model": RunBody, "description": "It was so already"}, **errors_of(404, 409, 422)}
+STEERED = {200: {"model": RunBody, "description": "It was so already"}, **errors_of(404, 409, 422, 507)}
 
 
 @router.post("/{run_id}/cancel", status_code=202, responses=STEERED)
@@ -143,7 +174,12 @@ def _steered(outcome: tuple[runs.RunDetail, bool], response: Response) -> RunBod
     return RunBody.of(detail)
 
 
-@router.post("/{run_id}/fork", status_code=201, responses=errors_of(400, 404, 413, 422, 429, 507))
+@router.post(
+    "/{run_id}/fork",
+    status_code=201,
+    responses={201: LOCATION, **errors_of(400, 404, 413, 422, 429, 507)},
+    dependencies=[PlanTurn],
+)
 def fork_run(
     run_id: RunId, body: RunFork, database: DatabaseDep, settings: SettingsDep, limits: LimitsDep, response: Response
 ) -> RunBody:

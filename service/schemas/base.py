@@ -1,10 +1,18 @@
 """What all bodies have in common."""
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 ItemT = TypeVar("ItemT")
+
+NO_NUL = r"^[^\x00]*$"
+"""Text that any database can hold."""
+
+
+def example(content: dict[str, Any]) -> ConfigDict:
+    """The `model_config` of a body that shows this in the documentation."""
+    return ConfigDict(json_schema_extra={"examples": [content]})
 
 
 class Body(BaseModel):

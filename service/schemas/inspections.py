@@ -1,5 +1,6 @@
 """Inspections and nudge checks."""
 
+from math import inf
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
@@ -7,9 +8,29 @@ from pydantic import AfterValidator, Field
 from engine.layers import LayerSpec
 from engine.losses import LossSpec
 from engine.spec import MAXIMUM_LAYERS, Dtype, InputSpec, within_limit
-from service.schemas.base import Body, Request
+from service.schemas.base import Body, Request, example
 
-Matrix = Annotated[list[list[float]], Field(min_length=1)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Matrix = Annotated[list[list[Number]], Field(min_length=1)]
+DEEPEST = 8
+"""Lists in lists of a parameter."""
+
+
+def _all_numbers(values: list[Any], depth: int = 1) -> list[Any]:
+    """Lists of any shape, as layers differ in it, with nothing in them but finite numbers."""
+    kinds = set(map(type, values))
+    if kinds <= {int, float}:
+        if not all(abs(value) < inf for value in values):
+            raise ValueError("expected finite numbers only")
+    elif kinds == {list} and depth < DEEPEST:
+        for inner in values:
+            _all_numbers(inner, depth + 1)
+    else:
+        raise ValueError("expected numbers only, or only lists of them")
+    return values
+
+
+Parameter = Annotated[list[Any], AfterValidator(_all_numbers)]
 Convention = Annotated[
     Literal["per_example", "mean"],
     Field(description="Whether dZ and dA are each example's own derivatives, or those of the mean loss, with 1/m."),
@@ -74,9 +95,9 @@ class Stateless(Request):
 
     network: StatelessNetwork
     loss: LossSpec
-    parameters: Annotated[dict[str, list[Any]], Field(description="W.1, b.1, …; W is (n_in, n_out) in rows.")]
+    parameters: Annotated[dict[str, Parameter], Field(description="W.1, b.1, …; W is (n_in, n_out) in rows.")]
     X: Annotated[
-        list[list[Any]], Field(min_length=1, description="Rows of numbers, or rows nested to network.input's shape.")
+        list[Parameter], Field(min_length=1, description="Rows of numbers, or rows nested to network.input's shape.")
     ]
     Y: Matrix
 
@@ -161,6 +182,20 @@ class InspectedTensor(Body):
 class InspectionBody(Body):
     """What one forward and one backward pass showed, with dropout off."""
 
+    model_config = example(
+        {
+            "loss": 0.693,
+            "example_losses": [0.52, 0.866],
+            "convention": "per_example",
+            "orientation": "rows",
+            "dtype": "float64",
+            "head": "shortcut",
+            "units": "the loss is in nats",
+            "warnings": [],
+            "tensors": {"dW.1": {"shape": [2, 1], "values": [[0.21], [None]], "non_finite": 1}},
+        }
+    )
+
     loss: float | None
     example_losses: list[float | None]
     convention: Literal["per_example", "mean"]
@@ -192,6 +227,34 @@ class NudgeBody(Body):
 
 class CheckBody(Body):
     """A nudge check: the numbers, and how long both ways took."""
+
+    model_config = example(
+        {
+            "loss": 0.693,
+            "convention": "per_example",
+            "orientation": "rows",
+            "dtype": "float64",
+            "units": "the loss is in nats",
+            "warnings": [],
+            "verdicts": {"ok": 1, "kink": 0, "below_noise": 0, "mismatch": 0},
+            "worst_relative_error": 3e-11,
+            "backpropagation_seconds": 0.0002,
+            "nudging_seconds": 0.001,
+            "forward_passes": 4,
+            "is_complete": True,
+            "nudges": [
+                {
+                    "address": "W.1[0,1]",
+                    "analytic": 0.21,
+                    "numeric": 0.2100000000063,
+                    "error_bar": 2e-10,
+                    "relative_error": 3e-11,
+                    "verdict": "ok",
+                    "flipped": [],
+                }
+            ],
+        }
+    )
 
     loss: float | None
     convention: Literal["per_example", "mean"]

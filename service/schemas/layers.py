@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from service.schemas.base import Body
+from service.schemas.base import Body, example
+
+EXAMPLE: dict[str, Any] = {
+    "name": "tanh",
+    "summary": "The hyperbolic tangent.",
+    "formula": "A = tanh(Z)",
+    "source": "LeCun et al. 1998",
+    "parameters": {},
+    "derivative": "1 − A²",
+}
 
 
 class EntryBody(Body):
@@ -19,6 +28,17 @@ class EntryBody(Body):
 
 class CatalogueBody(Body):
     """Everything a spec can name."""
+
+    model_config = example(
+        {
+            "layers": [],
+            "activations": [EXAMPLE],
+            "losses": [],
+            "initializers": [],
+            "optimizers": [],
+            "metrics": [],
+        }
+    )
 
     layers: list[EntryBody]
     activations: list[EntryBody]

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from service.schemas.base import Body, Request
+from service.schemas.base import Body, Request, example
 
 
 class PredictRequest(Request):
@@ -36,6 +36,16 @@ class PredictionBody(Body):
 
 class PredictionsBody(Body):
     """One prediction for each row, in order."""
+
+    model_config = example(
+        {
+            "predictions": [
+                {"label": "setosa", "probabilities": {"setosa": 0.98, "versicolor": 0.02, "virginica": 0.0}}
+            ],
+            "checkpoint": "ckpt_0193d2f4d2b19f86d081884c7d65",
+            "warnings": [],
+        }
+    )
 
     predictions: list[PredictionBody]
     checkpoint: str

@@ -7,15 +7,16 @@ from pydantic import Field
 
 from engine.spec import RunSpec
 from engine.training import learning_rates
-from service.schemas.base import Body, Request
+from service.schemas.base import NO_NUL, Body, Request, example
 
 if TYPE_CHECKING:
     from service.domain.runs import RunDetail
     from service.domain.training import Plan
 
 Status = Literal["queued", "running", "paused", "succeeded", "failed", "cancelled"]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Tags = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=50)]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
+Notes = Annotated[str, Field(max_length=20_000, pattern=NO_NUL)]
+Tags = Annotated[list[Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)]], Field(max_length=50)]
 Priority = Annotated[int, Field(ge=-1_000_000, le=1_000_000, description="Higher ones are trained first.")]
 
 EXAMPLE: dict[str, Any] = {
@@ -34,15 +35,58 @@ EXAMPLE: dict[str, Any] = {
     "seed": 7,
 }
 
+RESOLVED: dict[str, Any] = RunSpec(target=("species",), task="classification").model_dump(mode="json")
+SUMMARY: dict[str, Any] = {
+    "id": "run_0193d2f4c1a09f86d081884c7d65",
+    "name": "iris-1",
+    "tags": [],
+    "priority": 0,
+    "status": "succeeded",
+    "reason": {"code": "early_stopping", "detail": "no better epoch for 30 epochs"},
+    "done": True,
+    "allowed_actions": ["fork", "delete"],
+    "attempt": 1,
+    "queue_position": None,
+    "created_at": "2026-11-24T09:30:00Z",
+    "queued_at": "2026-11-24T09:30:00Z",
+    "started_at": "2026-11-24T09:30:01Z",
+    "finished_at": "2026-11-24T09:30:02Z",
+    "cancel_requested_at": None,
+    "pause_requested_at": None,
+    "progress": 1.0,
+    "eta_seconds": None,
+    "epoch": 42,
+    "epochs": 200,
+    "dataset": {
+        "id": "ds_0193d2f4c1a09f86d081884c7d65",
+        "sha256": "5d09ecd1ccd4ea9a6ea2b0d1a8b1b3a1f4ad70f2b9f7c2f8e0d8b7c7a4c0e9d1",
+    },
+    "target": ["species"],
+    "task": "classification",
+    "parameter_count": 2499,
+    "seed": 0,
+    "best": {
+        "epoch": 12,
+        "metric": "validation.loss",
+        "value": 0.14,
+        "checkpoint": "ckpt_0193d2f4d2b19f86d081884c7d65",
+    },
+    "last": {"epoch": 42, "values": {"train.loss": 0.09, "validation.loss": 0.16}, "checkpoint": None},
+    "metrics": {"validation": {"loss": 0.14, "accuracy": 0.97}, "test": {"loss": 0.12, "accuracy": 0.96}},
+    "warnings": [],
+    "parent": None,
+    "weights_digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+}
+
 
 class RunCreate(RunSpec):
     """A training to do. Only `dataset` and `target` are required."""
 
     model_config = {"json_schema_extra": {"examples": [EXAMPLE]}}
 
-    dataset: Annotated[str, Field(max_length=60, description="A dataset's id.")]
+    dataset: Annotated[str, Field(max_length=60, pattern=NO_NUL, description="A dataset's id.")]
     name: Name | None = None
-    notes: Annotated[str, Field(max_length=20_000)] = ""
+    notes: Notes = ""
     tags: Tags = []
     priority: Priority = 0
 
@@ -56,20 +100,24 @@ class RunCreate(RunSpec):
 
 
 class RunUpdate(Request):
-    """What of a run may be changed at any time."""
+    """What of a run may be changed at any time. What is left out stays."""
 
-    name: Name | None = None
-    notes: Annotated[str, Field(max_length=20_000)] | None = None
-    tags: Tags | None = None
-    priority: Priority | None = None
+    model_config = {"json_schema_extra": {"examples": [{"name": "iris-2", "tags": ["keep"], "priority": 1}]}}
+
+    name: Name = ""
+    notes: Notes = ""
+    tags: Tags = []
+    priority: Priority = 0
 
     def changes(self) -> dict[str, Any]:
         """The fields that were sent."""
-        return {name: value for name, value in self.model_dump(exclude_unset=True).items() if value is not None}
+        return self.model_dump(exclude_unset=True)
 
 
 class RunFork(Request):
     """A new run that goes on from a checkpoint."""
+
+    model_config = example({"at": "last", "training": {"epochs": 400, "optimizer": {"learning_rate": 0.0003}}})
 
     at: Annotated[str, Field(max_length=80, description="best, last, epoch:3 or checkpoint:ckpt_…")] = "last"
     training: Annotated[
@@ -77,7 +125,7 @@ class RunFork(Request):
     ] = {}
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     name: Name | None = None
-    notes: Annotated[str, Field(max_length=20_000)] = ""
+    notes: Notes = ""
     tags: Tags = []
     priority: Priority = 0
 
@@ -101,12 +149,13 @@ class ParentReference(Body):
     checkpoint: str | None
 
 
-class RunBody(Body):
-    """One training of one network on one dataset with one seed: the job and its record."""
+class RunSummary(Body):
+    """A run as lists show it: what it is, where it stands, how good it became."""
+
+    model_config = example(SUMMARY)
 
     id: str
     name: str
-    notes: str
     tags: list[str]
     priority: int
     status: Status
@@ -129,14 +178,10 @@ class RunBody(Body):
     """Whole epochs done."""
     epochs: int
     dataset: DatasetReference
-    spec: dict[str, Any]
-    """As it was sent."""
-    resolved: RunSpec
-    """With every default filled in."""
-    preprocessing: dict[str, Any]
+    target: list[str]
+    task: Literal["classification", "regression"]
     parameter_count: int
     seed: int
-    fingerprint: dict[str, Any] | None
     best: dict[str, Any] | None
     """`{"epoch", "metric", "value", "checkpoint"}`."""
     last: dict[str, Any] | None
@@ -152,22 +197,60 @@ class RunBody(Body):
     def of(cls, detail: "RunDetail") -> Self:
         """The run as JSON."""
         row = detail.row
-        return cls(
-            **{name: getattr(row, name) for name in cls.model_fields if name in _FROM_ROW},
-            **{name: getattr(detail, name) for name in _FROM_DETAIL},
-            allowed_actions=list(detail.allowed_actions),
-            dataset=DatasetReference(id=row.dataset_id, sha256=detail.dataset_sha256),
-            resolved=RunSpec.model_validate(row.resolved),
-            parent=ParentReference(run=row.parent_id, checkpoint=row.parent_checkpoint_id) if row.parent_id else None,
-        )
+        parent = ParentReference(run=row.parent_id, checkpoint=row.parent_checkpoint_id) if row.parent_id else None
+        made = {
+            "dataset": DatasetReference(id=row.dataset_id, sha256=detail.dataset_sha256),
+            "target": row.resolved["target"],
+            "task": row.resolved["task"],
+            "parent": parent,
+        }
+        names = set(cls.model_fields) - set(made)
+        return cls(**{name: getattr(detail if name in _FROM_DETAIL else row, name) for name in names}, **made)
 
 
-_FROM_DETAIL = ("tags", "queue_position", "done", "progress", "eta_seconds", "epochs")
-_FROM_ROW = set(RunBody.model_fields) - {*_FROM_DETAIL, "allowed_actions", "dataset", "resolved", "parent"}
+class RunBody(RunSummary):
+    """One training of one network on one dataset with one seed: the job and its record."""
+
+    model_config = example(
+        {
+            **SUMMARY,
+            "notes": "",
+            "spec": {"target": ["species"]},
+            "resolved": RESOLVED,
+            "preprocessing": {},
+            "fingerprint": {"engine": "0.1.0", "numpy": "2.4.6", "dtype": "float32"},
+        }
+    )
+
+    notes: str
+    spec: dict[str, Any]
+    """As it was sent."""
+    resolved: RunSpec
+    """With every default filled in."""
+    preprocessing: dict[str, Any]
+    fingerprint: dict[str, Any] | None
+
+
+_FROM_DETAIL = ("tags", "queue_position", "done", "progress", "eta_seconds", "epochs", "allowed_actions")
 
 
 class PlanBody(Body):
     """What a run would be."""
+
+    model_config = example(
+        {
+            "resolved": RESOLVED,
+            "shapes": {"W.1": [4, 64], "b.1": [64]},
+            "parameter_count": 2499,
+            "rows": {"train": 105, "validation": 23, "test": 22},
+            "inputs": ["sepal_length", "sepal_width", "petal_length", "petal_width"],
+            "steps_per_epoch": 4,
+            "memory_bytes": 25_100_000,
+            "estimated_seconds": 0.4,
+            "preprocessing": {},
+            "warnings": [],
+        }
+    )
 
     resolved: RunSpec
     shapes: dict[str, list[int]]

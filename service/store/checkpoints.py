@@ -6,7 +6,11 @@ from hashlib import sha256
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from service.store.pages import Page, page
 from service.store.tables import CheckpointBytesRow, CheckpointRow
+
+_PLACE = (CheckpointRow.epoch, CheckpointRow.step, CheckpointRow.id)
+_FURTHEST = tuple(column.desc() for column in _PLACE)
 
 
 class DamagedCheckpoint(Exception):  # noqa: N818 - a state of things
@@ -31,17 +35,32 @@ def add(session: Session, row: CheckpointRow, content: bytes) -> None:
 
 def of_run(session: Session, run_id: str) -> Sequence[CheckpointRow]:
     """A run's checkpoints, the furthest in training first."""
-    return session.scalars(
-        select(CheckpointRow)
-        .where(CheckpointRow.run_id == run_id)
-        .order_by(CheckpointRow.epoch.desc(), CheckpointRow.step.desc(), CheckpointRow.id.desc())
-    ).all()
+    return session.scalars(select(CheckpointRow).where(CheckpointRow.run_id == run_id).order_by(*_FURTHEST)).all()
 
 
-def get(session: Session, run_id: str, checkpoint_id: str) -> CheckpointRow | None:
-    """The checkpoint of this id, if it is the run's."""
-    row = session.get(CheckpointRow, checkpoint_id)
-    return row if row is not None and row.run_id == run_id else None
+def listed(session: Session, run_id: str, *, limit: int, cursor: str | None) -> Page[CheckpointRow]:
+    """A page of a run's checkpoints, the furthest in training first."""
+    query = select(CheckpointRow).where(CheckpointRow.run_id == run_id)
+    return page(session, query, keys=_PLACE, descending=True, limit=limit, cursor=cursor)
+
+
+def id_of(
+    session: Session, run_id: str, *, best: bool = False, epoch: int | None = None, checkpoint_id: str | None = None
+) -> str | None:
+    """The id of the furthest checkpoint, of an epoch's end or of this id where asked; the best one first if `best`."""
+    query = select(CheckpointRow.id).where(CheckpointRow.run_id == run_id)
+    if epoch is not None:
+        query = query.where(CheckpointRow.epoch == epoch, CheckpointRow.step == 0)
+    if checkpoint_id is not None:
+        query = query.where(CheckpointRow.id == checkpoint_id)
+    first = (CheckpointRow.is_best.desc(), *_FURTHEST) if best else _FURTHEST
+    return session.scalar(query.order_by(*first).limit(1))
+
+
+def stored_epochs(session: Session, run_id: str, *, limit: int) -> Sequence[int]:
+    """The newest epochs whose ends are stored."""
+    query = select(CheckpointRow.epoch).where(CheckpointRow.run_id == run_id, CheckpointRow.step == 0)
+    return session.scalars(query.order_by(*_FURTHEST).limit(limit)).all()
 
 
 def content(session: Session, row: CheckpointRow) -> bytes:

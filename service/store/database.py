@@ -48,12 +48,16 @@ class Database:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.sqlite = _sqlite_module()
+        self._readers, self._writers = self._pool(), self._pool().execution_options(writes=True)
+
+    def _pool(self) -> Engine:
+        """Connections of their own: writers wait for each other, and readers should not wait with them."""
         options: dict[str, Any] = {"module": self.sqlite} if self.is_sqlite else {"pool_pre_ping": True}
-        self._database: Engine = create_engine(self.url, **options)
+        pool = create_engine(self.url, **options)
         if self.is_sqlite:
-            event.listen(self._database, "connect", _prepare_connection)
-            event.listen(self._database, "begin", _begin)
-        self._writer = self._database.execution_options(writes=True)
+            event.listen(pool, "connect", _prepare_connection)
+            event.listen(pool, "begin", _begin)
+        return pool
 
     @property
     def sqlite_version(self) -> str:
@@ -68,24 +72,25 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A short transaction that only reads."""
-        with Session(self._database, expire_on_commit=False) as session, session.begin():
+        with Session(self._readers, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A transaction that writes, committed at the end of the block. On SQLite there is one at a time."""
-        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with Session(self._writers, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """A bare connection in a transaction that writes."""
-        with self._writer.begin() as connection:
+        with self._writers.begin() as connection:
             yield connection
 
     def dispose(self) -> None:
         """Close every connection."""
-        self._database.dispose()
+        self._readers.dispose()
+        self._writers.dispose()
 
 
 def _sqlite_module() -> ModuleType:

@@ -32,8 +32,7 @@ def newest(session: Session, *, limit: int, cursor: str | None) -> Page[DatasetR
     return page(
         session,
         select(DatasetRow),
-        key=DatasetRow.created_at,
-        unique=DatasetRow.id,
+        keys=(DatasetRow.created_at, DatasetRow.id),
         descending=True,
         limit=limit,
         cursor=cursor,

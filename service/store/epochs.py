@@ -21,9 +21,15 @@ def record(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     session.execute(statement.on_conflict_do_update(index_elements=["run_id", "epoch"], set_=replaced), list(rows))
 
 
-def all_of(session: Session, run_id: str) -> Sequence[EpochRow]:
-    """Every epoch's report, in order."""
-    return session.scalars(select(EpochRow).where(EpochRow.run_id == run_id).order_by(EpochRow.epoch)).all()
+def all_of(session: Session, run_id: str) -> list[tuple[int, dict[str, Any]]]:
+    """Every epoch and its values, in order."""
+    query = select(EpochRow.epoch, EpochRow.values).where(EpochRow.run_id == run_id).order_by(EpochRow.epoch)
+    return [(epoch, values) for epoch, values in session.execute(query)]
+
+
+def get(session: Session, run_id: str, epoch: int) -> EpochRow | None:
+    """One epoch's report."""
+    return session.get(EpochRow, (run_id, epoch))
 
 
 def last(session: Session, run_id: str) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
+from service.store.pages import MAXIMUM_INTEGER
 from service.store.tables import EventRow, RunRow
 
 KINDS = {
@@ -59,7 +60,7 @@ def after(session: Session, run_id: str, sequence: int, *, limit: int) -> Sequen
     """The next events behind a number, oldest first."""
     return session.scalars(
         select(EventRow)
-        .where(EventRow.run_id == run_id, EventRow.sequence > sequence)
+        .where(EventRow.run_id == run_id, EventRow.sequence > min(sequence, MAXIMUM_INTEGER))
         .order_by(EventRow.sequence)
         .limit(limit)
     ).all()

@@ -1,17 +1,20 @@
 """Pages: lists in a stable order, continued from an opaque cursor."""
 
 import base64
-import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Select, and_, or_
+from sqlalchemy import Select, literal, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.types import TypeDecorator
 
 RowT = TypeVar("RowT")
+
+MAXIMUM_INTEGER = 2**31 - 1
+"""The largest number that an integer column takes."""
 
 
 class BadCursor(Exception):  # noqa: N818 - what it is, not what to do about it
@@ -30,36 +33,59 @@ def page(
     session: Session,
     query: Select[RowT],
     *,
-    key: InstrumentedAttribute[Any],
-    unique: InstrumentedAttribute[str],
+    keys: Sequence[InstrumentedAttribute[Any]],
     descending: bool,
     limit: int,
     cursor: str | None,
 ) -> Page[RowT]:
-    """The next rows of a query ordered by `key`, ties broken by `unique`. Raises BadCursor for a foreign cursor."""
+    """The next rows of a query ordered by `keys`, the last of them unique. Raises BadCursor for a foreign cursor."""
     if cursor is not None:
-        value, last = _decode(cursor, key.key)
-        beyond = (key < value, unique < last) if descending else (key > value, unique > last)
-        query = query.where(or_(beyond[0], and_(key == value, beyond[1])))
-    order = (key.desc(), unique.desc()) if descending else (key.asc(), unique.asc())
+        last = tuple_(*(literal(value, key.type) for key, value in zip(keys, _decode(cursor, keys), strict=True)))
+        query = query.where(tuple_(*keys) < last if descending else tuple_(*keys) > last)
+    order = [key.desc() if descending else key.asc() for key in keys]
     rows = session.scalars(query.order_by(*order).limit(limit + 1)).all()
-    items = rows[:limit]
-    if len(rows) <= limit:
-        return Page(items, None)
-    return Page(items, _encode(key.key, getattr(items[-1], key.key), getattr(items[-1], unique.key)))
+    return Page(rows[:limit], _encode(rows[limit - 1], keys) if len(rows) > limit else None)
 
 
-def _encode(key: str, value: Any, last: str) -> str:
-    plain = {"at": value.isoformat()} if isinstance(value, datetime) else {"is": value}
-    return base64.urlsafe_b64encode(json.dumps([key, plain, last]).encode()).decode().rstrip("=")
+def _encode(row: Any, keys: Sequence[InstrumentedAttribute[Any]]) -> str:
+    place = {key.key: getattr(row, key.key) for key in keys}
+    return base64.urlsafe_b64encode(json.dumps(place, default=datetime.isoformat).encode()).decode().rstrip("=")
 
 
-def _decode(cursor: str, key: str) -> tuple[Any, str]:
+def _decode(cursor: str, keys: Sequence[InstrumentedAttribute[Any]]) -> list[Any]:
+    """The keys' values that a cursor of this list holds: only such as the database could have given."""
     try:
-        made_for, plain, last = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        value = datetime.fromisoformat(plain["at"]) if "at" in plain else plain["is"]
-    except (ValueError, binascii.Error, KeyError, TypeError) as error:
+        place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if list(place) != [key.key for key in keys]:
+            raise ValueError("expected a cursor of this order")
+        return [_READERS[_kind(key)](place[key.key]) for key in keys]
+    except (ValueError, TypeError) as error:
         raise BadCursor(cursor) from error
-    if made_for != key or not isinstance(last, str) or not isinstance(value, (datetime, str, int)):
-        raise BadCursor(cursor)
-    return value, last
+
+
+def _kind(key: InstrumentedAttribute[Any]) -> type:
+    kind = key.type.impl_instance if isinstance(key.type, TypeDecorator) else key.type
+    return kind.python_type
+
+
+def _moment(plain: Any) -> datetime:
+    value = datetime.fromisoformat(plain)
+    if value.utcoffset() != timedelta(0):
+        raise ValueError("expected a moment in UTC")
+    return value
+
+
+def _integer(plain: Any) -> int:
+    if type(plain) is not int or abs(plain) > MAXIMUM_INTEGER:
+        raise ValueError("expected an integer of 32 bits")
+    return plain
+
+
+def _text(plain: Any) -> str:
+    if not isinstance(plain, str) or "\0" in plain:
+        raise ValueError("expected text without NUL")
+    plain.encode()  # half characters are no text
+    return plain
+
+
+_READERS: dict[type, Callable[[Any], Any]] = {datetime: _moment, int: _integer, str: _text}

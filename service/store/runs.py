@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, delete, exists, func, literal, null, or_, select, update
-from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased, defer
 
 from service.store import events
 from service.store.database import database_now
@@ -83,8 +83,8 @@ def listed(
     limit: int,
     cursor: str | None,
 ) -> Page[RunRow]:
-    """Runs in any of these statuses that carry all these tags."""
-    query = select(RunRow)
+    """Runs in any of these statuses that carry all these tags, without the columns that only one run shows."""
+    query = select(RunRow).options(defer(RunRow.spec), defer(RunRow.preprocessing), defer(RunRow.notes))
     if statuses:
         query = query.where(RunRow.status.in_(statuses))
     if dataset_id is not None:
@@ -92,7 +92,7 @@ def listed(
     for tag in tags:
         query = query.where(exists().where(RunTagRow.run_id == RunRow.id, RunTagRow.tag == tag))
     key, descending = ORDERS[order_by]
-    return page(session, query, key=key, unique=RunRow.id, descending=descending, limit=limit, cursor=cursor)
+    return page(session, query, keys=(key, RunRow.id), descending=descending, limit=limit, cursor=cursor)
 
 
 def tags_of(session: Session, run_ids: Sequence[str]) -> dict[str, list[str]]:
@@ -161,6 +161,17 @@ def wish(session: Session, run_id: str, column: str) -> bool:
         update(RunRow)
         .where(RunRow.id == run_id, RunRow.status == "running", wished.is_(None))
         .values({column: datetime.now(UTC)})
+        .execution_options(synchronize_session=False)
+    )
+    return _changed(session.execute(change))
+
+
+def take_back_pause(session: Session, run_id: str) -> bool:
+    """Drop the wish to pause of a run that still runs; False unless there was one."""
+    change = (
+        update(RunRow)
+        .where(RunRow.id == run_id, RunRow.status == "running", RunRow.pause_requested_at.is_not(None))
+        .values(pause_requested_at=None)
         .execution_options(synchronize_session=False)
     )
     return _changed(session.execute(change))

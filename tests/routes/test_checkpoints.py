@@ -71,6 +71,56 @@ def test_weights_of_a_checkpoint_are_those_of_its_moment(shared: Api, run: Json)
         assert hashlib.sha256(flat.tobytes()).hexdigest() == item["parameters_digest"]
 
 
+def test_weights_are_found_by_the_same_words_as_predictions(shared: Api, run: Json) -> None:
+    items = shared.get(f"/v1/runs/{run['id']}/checkpoints").json()["items"]
+    [second] = [item["id"] for item in items if item["epoch"] == 2]
+
+    by_word, by_id = (weights(shared, run, name) for name in ("epoch:2", second))
+
+    assert all(np.array_equal(by_word[name], by_id[name]) for name in by_id)
+
+
+def test_checkpoints_are_paged(shared: Api, run: Json) -> None:
+    path = f"/v1/runs/{run['id']}/checkpoints"
+    whole = shared.get(path).json()["items"]
+
+    seen, cursor = [], None
+    for _ in whole:
+        page = shared.get(path, params={"limit": 1, **({"cursor": cursor} if cursor else {})}).json()
+        seen += page["items"]
+        cursor = page["next_cursor"]
+
+    assert len(whole) > 2
+    assert seen == whole
+    assert cursor is None
+
+
+def test_a_run_without_a_best_moment_yet_gives_its_last(api: Api) -> None:
+    run = api.train()
+    with api.database.write() as session:
+        session.connection().exec_driver_sql("UPDATE checkpoints SET is_best = 0")
+
+    answer = api.post(f"/v1/runs/{run['id']}/predict", {"rows": [{"x": 1, "y": 2}]})
+
+    assert answer.json()["checkpoint"] == run["last"]["checkpoint"]
+
+
+def test_a_damaged_checkpoint_says_so(api: Api) -> None:
+    run = api.train()
+    with api.database.write() as session:
+        session.connection().exec_driver_sql("UPDATE checkpoint_bytes SET content = x'00'")
+
+    problem(api.get(f"/v1/runs/{run['id']}/checkpoints/best/weights"), 500, "damaged_checkpoint")
+
+
+def test_only_so_many_checkpoints_can_be_kept(shared: Api) -> None:
+    training = {"checkpoints": {"every": 1, "keep": 1001}}
+
+    answer = shared.post("/v1/runs", {"dataset": shared.upload(), "target": "label", "training": training})
+
+    assert problem(answer, 422)["errors"][0]["pointer"] == "/training/checkpoints/keep"
+
+
 def test_a_file_is_named_after_its_run(shared: Api, run: Json) -> None:
     answer = shared.get(f"/v1/runs/{run['id']}/checkpoints/last/weights?format=npz")
 
@@ -83,6 +133,7 @@ def test_a_file_is_named_after_its_run(shared: Api, run: Json) -> None:
         ("best", {"Accept": "text/html"}, 406),
         ("best", {"Accept": "application/json;q=0"}, 406),
         ("ckpt_none", {}, 404),
+        ("epoch:99", {}, 404),
         ("best?format=onnx", {}, 422),
     ],
 )

@@ -1,8 +1,17 @@
+import asyncio
 import gzip
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+import httpx
 import pytest
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
+from service.settings import Limits
+from service.store import datasets as store
 from tests.support import TINY, Api, problem
 
 REFUSED = {
@@ -73,6 +82,52 @@ def test_a_refused_upload_leaves_nothing_behind(api: Api) -> None:
     assert api.get("/v1/datasets").json()["items"] == []
     assert list((api.settings.data / "uploads").iterdir()) == []
     assert list((api.settings.data / "datasets").iterdir()) == []
+
+
+def test_an_upload_that_the_database_can_not_take_leaves_nothing_behind(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: object) -> None:
+        raise OperationalError("INSERT", {}, Exception("database is locked"))
+
+    monkeypatch.setattr(store, "add", locked)
+
+    problem(api.send(TINY), 503, "unavailable")
+
+    assert list(api.settings.data.rglob("*.arrow")) == []
+
+
+def test_an_upload_that_was_kept_after_all_keeps_its_file(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = api.database.write
+
+    @contextmanager
+    def breaking_off_behind_the_commit() -> Iterator[Session]:
+        with write() as session:
+            yield session
+        raise OperationalError("COMMIT", {}, Exception("the connection broke"))
+
+    monkeypatch.setattr(api.database, "write", breaking_off_behind_the_commit)
+
+    problem(api.send(TINY), 503)
+
+    [dataset] = api.get("/v1/datasets").json()["items"]
+    assert len(api.get(f"/v1/datasets/{dataset['id']}/rows").json()["items"]) == 40
+
+
+def test_few_uploads_are_parsed_at_once(tmp_path: Path) -> None:
+    with Api(tmp_path / "data", limits=Limits(parallel_ingests=1), read_seconds=0.1) as api:
+        turns = api.app.state.turns["ingest"]
+
+        async def ask(client: httpx.AsyncClient) -> httpx.Response:
+            async with turns:
+                upload = client.post("/v1/datasets", content=TINY, headers={"Content-Type": "text/csv"})
+                return await asyncio.create_task(upload)
+
+        answer = api.ask(ask)
+
+        assert problem(answer, 503, "too_many_uploads")["limit"] == "parallel_ingests"
+        assert answer.headers["retry-after"]
+        assert api.send(TINY).status_code == 201
 
 
 def test_a_preview_shows_the_schema_and_stores_nothing(api: Api) -> None:

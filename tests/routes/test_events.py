@@ -59,3 +59,10 @@ def test_a_run_that_is_not_there_has_no_stream(shared: Api) -> None:
 @pytest.mark.parametrize(("params", "headers"), [({"cursor": "x"}, {}), ({}, {"Last-Event-ID": "x"})])
 def test_a_place_that_is_no_number_is_refused(shared: Api, run: Json, params: Json, headers: Json) -> None:
     problem(shared.get(f"/v1/runs/{run['id']}/events", params=params, headers=headers), 422)
+
+
+@pytest.mark.parametrize("params", [{"after": 2**31}, {"cursor": "9" * 16}])
+def test_behind_all_numbers_there_is_nothing(shared: Api, run: Json, params: Json) -> None:
+    answer = shared.get(f"/v1/runs/{run['id']}/events", params=params)
+
+    assert (answer.status_code, answer.json()["items"]) == (200, [])

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import numpy as np
@@ -148,6 +149,28 @@ def test_a_question_that_can_not_be_is_refused_at_its_place(shared: Api, name: s
     assert any(fault["pointer"].startswith(pointer) for fault in faults), faults
 
 
+@pytest.mark.parametrize("cell", ["0.5", True, None, {}, float("nan"), float("inf")])
+@pytest.mark.parametrize("where", ["parameters", "X", "Y"])
+def test_only_finite_numbers_are_numbers(shared: Api, where: str, cell: object) -> None:
+    body = question(*HEADS[0])
+    rows = body["parameters"]["W.1"] if where == "parameters" else body[where]
+    rows[0][0] = cell
+
+    answer = shared.post("/v1/inspect", content=json.dumps(body), headers={"Content-Type": "application/json"})
+
+    faults = problem(answer, 422)["errors"]
+    assert all(fault["pointer"].startswith(f"/{where}") for fault in faults), faults
+
+
+def test_parameters_nested_too_deep_are_refused(shared: Api) -> None:
+    deep = "[" * 500 + "]" * 500
+    body = json.dumps(question(*HEADS[0]) | {"parameters": {"W.1": "here"}}).replace('"here"', deep)
+
+    answer = shared.post("/v1/inspect", content=body, headers={"Content-Type": "application/json"})
+
+    problem(answer, 422)
+
+
 def test_an_inspection_larger_than_allowed_names_its_limit(api_with_small_limits: Api) -> None:
     post = api_with_small_limits.post
 
@@ -158,6 +181,14 @@ def test_an_inspection_larger_than_allowed_names_its_limit(api_with_small_limits
     few.pop("reduce")
     many = {**few, "targets": ["W.1[0,0]"] * 11}
     assert problem(post("/v1/check", many), 413)["limit"] == "check_nudges"
+
+
+def test_rows_are_counted_before_they_are_read(api_with_small_limits: Api) -> None:
+    run = api_with_small_limits.train()
+
+    answer = api_with_small_limits.post(f"/v1/runs/{run['id']}/inspect", {"rows": [{"no": "such column"}] * 6})
+
+    assert problem(answer, 413)["limit"] == "inspect_rows"
 
 
 # Under a run -------------------------------------------------------------------------------------------------------

@@ -41,10 +41,20 @@ def test_thinning_keeps_first_last_and_extremes(shared: Api, run: Json, points: 
     whole = shared.get(f"/v1/runs/{run['id']}/losses", params=params).json()
     thin = shared.get(f"/v1/runs/{run['id']}/losses", params={**params, "points": points}).json()
 
-    assert len(thin["epoch"]) <= points + 2
+    assert len(thin["epoch"]) <= max(points, 4)
     assert {thin["epoch"][0], thin["epoch"][-1]} == {1, 120}
     assert min(thin["train.loss"]) == min(whole["train.loss"])
     assert max(thin["train.loss"]) == max(whole["train.loss"])
+
+
+@pytest.mark.parametrize("points", [2, 10, 50])
+def test_where_no_series_is_asked_for_the_losses_decide(shared: Api, run: Json, points: int) -> None:
+    path = f"/v1/runs/{run['id']}/losses"
+    whole, thin = shared.get(path).json(), shared.get(path, params={"points": points}).json()
+
+    assert set(thin) == SERIES
+    assert len(thin["epoch"]) <= max(points, 6)
+    assert min(thin["validation.loss"]) == min(whole["validation.loss"])
 
 
 def test_a_run_that_has_not_begun_has_empty_curves(shared: Api) -> None:

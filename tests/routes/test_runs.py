@@ -1,11 +1,16 @@
+import base64
 import json
 import math
+import threading
+from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from engine.data import split_rows
 from engine.spec import SplitSpec
-from tests.support import QUICK, TINY, Api, problem
+from service.domain import runs
+from tests.support import QUICK, TINY, Api, Json, problem
 
 INVALID = {
     "an unknown field": ({"epochs": 5}, "/epochs", "extra_forbidden"),
@@ -233,6 +238,17 @@ def test_lists_filter_by_status_tag_and_dataset(api: Api) -> None:
     assert ids(order_by="created_at") == [done["id"], waiting["id"], other["id"]]
 
 
+def test_lists_leave_out_what_only_one_run_shows(api: Api) -> None:
+    run = api.create(notes="long")
+
+    [item] = api.get("/v1/runs").json()["items"]
+
+    whole = api.run(run["id"])
+    assert set(whole) - set(item) == {"spec", "resolved", "preprocessing", "fingerprint", "notes"}
+    assert item == {name: whole[name] for name in item}
+    assert (item["target"], item["task"]) == (["label"], "classification")
+
+
 def test_pages_of_runs_neither_skip_nor_repeat(api: Api) -> None:
     dataset = api.upload()
     created = [api.create(dataset=dataset, priority=number % 2)["id"] for number in range(5)]
@@ -249,9 +265,44 @@ def test_pages_of_runs_neither_skip_nor_repeat(api: Api) -> None:
     assert set(seen[:2]) == {created[1], created[3]}
 
 
-@pytest.mark.parametrize("cursor", ["x", "AAAA", "eyJhIjoxfQ"])
-def test_a_cursor_of_nobody_is_refused(shared: Api, cursor: str) -> None:
-    problem(shared.get("/v1/runs", params={"cursor": cursor}), 422, "bad_cursor")
+FORGED = {
+    "nonsense": ("-created_at", b"x"),
+    "another shape": ("-created_at", b'{"a": 1}'),
+    "a list": ("-created_at", b'["created_at", "id"]'),
+    "another order": ("-created_at", b'{"priority": 1, "id": "run_1"}'),
+    "a text for a date": ("-created_at", b'{"created_at": "yesterday", "id": "run_1"}'),
+    "a date of no zone": ("-created_at", b'{"created_at": "0001-01-01T00:00:00", "id": "run_1"}'),
+    "a date before all dates": ("-created_at", b'{"created_at": "0001-01-01T00:00:00+14:00", "id": "run_1"}'),
+    "a huge integer": ("-priority", b'{"priority": 99999999999999999999, "id": "run_1"}'),
+    "a truth for an integer": ("-priority", b'{"priority": true, "id": "run_1"}'),
+    "half a character": ("name", b'{"name": "\\ud800", "id": "run_1"}'),
+    "a NUL": ("name", b'{"name": "a", "id": "\\u0000"}'),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_cursor_of_nobody_is_refused(shared: Api, name: str) -> None:
+    order_by, content = FORGED[name]
+    cursor = base64.urlsafe_b64encode(content).decode()
+
+    problem(shared.get("/v1/runs", params={"order_by": order_by, "cursor": cursor}), 400, "bad_cursor")
+
+
+@pytest.mark.parametrize("change", [{"name": "a\0"}, {"notes": "\0"}, {"tags": ["a\0b"]}, {"dataset": "ds_\0"}])
+def test_text_that_not_every_database_holds_is_refused(shared: Api, change: Json) -> None:
+    answer = shared.post("/v1/runs", {"dataset": shared.upload(), "target": "label", **change})
+
+    assert problem(answer, 422)["errors"][0]["code"] == "string_pattern_mismatch"
+
+
+@pytest.mark.parametrize("path", ["/v1/runs/a%00", "/v1/datasets/%00", "/v1/runs?tag=%00", "/v1/runs?dataset=%00"])
+def test_an_address_that_not_every_database_holds_is_refused(shared: Api, path: str) -> None:
+    problem(shared.get(path), 422)
+
+
+@pytest.mark.parametrize("field", ["name", "notes", "tags", "priority"])
+def test_a_label_can_not_be_null(shared: Api, field: str) -> None:
+    problem(shared.patch(f"/v1/runs/{shared.create()['id']}", {field: None}), 422)
 
 
 def test_the_queue_takes_the_highest_priority_first(api: Api) -> None:
@@ -288,6 +339,21 @@ def test_a_waiting_run_is_cancelled_paused_and_resumed_at_once(api: Api) -> None
         (202, "cancelled"),
     ]
     assert api.get(path).json()["finished_at"]
+
+
+def test_a_wish_to_pause_can_be_taken_back_before_the_worker_obeys(api: Api) -> None:
+    run = api.create()
+    claim = api.claim()
+    assert claim is not None
+    path = f"/v1/runs/{run['id']}"
+
+    paused, resumed, again = (api.post(f"{path}/{action}") for action in ("pause", "resume", "resume"))
+    api.attempt(claim).run()
+
+    assert [answer.status_code for answer in (paused, resumed, again)] == [202, 202, 200]
+    assert paused.json()["allowed_actions"] == ["cancel", "resume"]
+    assert resumed.json()["allowed_actions"] == ["cancel", "pause"]
+    assert api.run(run["id"])["status"] == "succeeded"
 
 
 @pytest.mark.parametrize("action", ["cancel", "pause", "resume"])
@@ -367,6 +433,27 @@ def test_a_refused_request_leaves_its_key_free(api: Api) -> None:
     assert api.post("/v1/runs", body, headers={"Idempotency-Key": "k1"}).status_code == 201
 
 
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k1"}])
+def test_a_dataset_deleted_meanwhile_is_not_found(
+    api: Api, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    dataset = api.upload()
+    plan = runs.validate
+
+    def planned_while_another_deletes(*args: Any) -> Any:
+        planned = plan(*args)
+        assert api.delete(f"/v1/datasets/{dataset}").status_code == 204
+        return planned
+
+    def broken_constraint(*_: Any) -> None:  # what PostgreSQL says where SQLite's lock keeps the two apart
+        raise IntegrityError("INSERT", {}, Exception("runs_dataset_id_fkey"))
+
+    monkeypatch.setattr(runs, "validate", planned_while_another_deletes)
+    monkeypatch.setattr(runs, "accept", broken_constraint)
+
+    problem(api.post("/v1/runs", {"dataset": dataset, "target": "label"}, headers=headers), 404, "not_found")
+
+
 # Forks -------------------------------------------------------------------------------------------------------------
 
 
@@ -413,6 +500,97 @@ def test_a_fork_may_go_on_with_another_optimizer_and_back(api: Api, optimizer: s
             epochs,
             kind,
         )
+
+
+def test_a_fork_of_a_fork_that_trained_no_epoch_keeps_its_validation_and_newest_epoch(api: Api) -> None:
+    parent = api.train()
+    first = api.post(f"/v1/runs/{parent['id']}/fork", {}).json()
+    api.work()
+
+    second = api.post(f"/v1/runs/{first['id']}/fork", {"training": {"epochs": 5}})
+
+    assert second.status_code == 201, second.text
+    assert first["last"]["values"] == parent["last"]["values"]
+    assert second.json()["last"]["epoch"] == 3
+    assert second.json()["last"]["checkpoint"].startswith("ckpt_")
+
+
+def test_a_forks_spec_is_its_parents_with_the_changed_parts(api: Api) -> None:
+    training = {"epochs": 3, "batch_size": 8, "l2": 0.5, "optimizer": {"type": "adam", "beta1": 0.8}}
+    parent = api.train(training=training)
+
+    changes = {"epochs": 4, "optimizer": {"learning_rate": 0.1}}
+    fork = api.post(f"/v1/runs/{parent['id']}/fork", {"training": changes}).json()
+
+    optimizer = {"type": "adam", "learning_rate": 0.1, "beta1": 0.8, "beta2": 0.999, "epsilon": 1e-8}
+    assert fork["resolved"]["training"]["optimizer"] == optimizer
+    assert fork["spec"]["training"] == {"epochs": 4, "batch_size": 8, "l2": 0.5, "optimizer": optimizer}
+
+
+def test_an_optimizer_of_another_type_takes_none_of_the_former_ones_settings(api: Api) -> None:
+    parent = api.train(training={"epochs": 3, "optimizer": {"type": "adam", "learning_rate": 0.5}})
+
+    fork = api.post(f"/v1/runs/{parent['id']}/fork", {"training": {"optimizer": {"type": "sgd"}}}).json()
+
+    assert fork["resolved"]["training"]["optimizer"]["learning_rate"] == 0.01
+
+
+def test_a_fork_above_a_limit_is_refused_by_name(api_with_small_limits: Api) -> None:
+    parent = api_with_small_limits.train()
+
+    answer = api_with_small_limits.post(f"/v1/runs/{parent['id']}/fork", {"training": {"epochs": 101}})
+
+    assert problem(answer, 422, "limit")["errors"][0]["pointer"] == "/training/epochs"
+
+
+def test_a_fork_of_a_run_that_stopped_early_has_its_patience_again(api: Api) -> None:
+    stopping = {"monitor": "train.accuracy", "patience": 2}
+    training = {"epochs": 50, "early_stopping": stopping, "optimizer": {"type": "sgd", "learning_rate": 1e-9}}
+    parent = api.train(training=training)
+
+    fork = api.post(f"/v1/runs/{parent['id']}/fork", {"training": {"epochs": 60}}).json()
+    api.work()
+
+    assert parent["reason"]["code"] == "early_stopping"
+    assert api.run(fork["id"])["epoch"] == parent["epoch"] + 2
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"), [({"training": {"batch_size": 4}}, "/training/batch_size"), ({"seed": 9}, "/seed")]
+)
+def test_what_decides_an_epochs_batches_can_not_change_within_it(api: Api, change: Json, pointer: str) -> None:
+    run = mid_epoch(api)
+
+    body = problem(api.post(f"/v1/runs/{run['id']}/fork", change), 422)
+
+    assert [(fault["pointer"], fault["code"]) for fault in body["errors"]] == [(pointer, "mid_epoch")]
+
+
+def test_a_fork_within_an_epoch_needs_that_epoch(api: Api) -> None:
+    run = mid_epoch(api)
+
+    problem(api.post(f"/v1/runs/{run['id']}/fork", {"training": {"epochs": run["epoch"]}}), 422)
+
+
+def mid_epoch(api: Api) -> Json:
+    """A run given back after the first batch of its second epoch; its network is too large for two batches at once."""
+    run = api.create(network={"layers": [{"type": "dense", "units": 1500}, {"type": "dense", "units": 1500}]})
+    claim = api.claim()
+    assert claim is not None
+    api.attempt(claim, SetAfter(5)).run()
+    return api.run(run["id"])
+
+
+class SetAfter(threading.Event):
+    """Set once it was asked so many times: after each batch and after each report."""
+
+    def __init__(self, asked: int) -> None:
+        super().__init__()
+        self.left = asked
+
+    def is_set(self) -> bool:
+        self.left -= 1
+        return self.left < 0
 
 
 def test_a_fork_outlives_its_parent(api: Api) -> None:

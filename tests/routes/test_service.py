@@ -1,11 +1,26 @@
 """What every route shares, and the routes about the service itself."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
 import pytest
+from pydantic import BaseModel
+from sqlalchemy.exc import TimeoutError
 
 from engine.layers import ACTIVATIONS, LAYERS
 from engine.losses import LOSSES
 from engine.optimizers import OPTIMIZERS
-from tests.support import TINY, Api, problem
+from service.schemas.base import Body
+from service.schemas.datasets import DatasetDetail
+from service.schemas.losses import LossesBody
+from service.schemas.runs import RunSummary
+from service.settings import Limits
+from service.store import runs
+from tests.support import TINY, Api, Json, problem
+
+JSON = {"Content-Type": "application/json"}
 
 
 def test_a_server_that_answers_is_live(shared: Api) -> None:
@@ -69,6 +84,47 @@ def test_the_openapi_document_has_an_example_and_errors_on_every_route(shared: A
                 assert "application/problem+json" in operation["responses"]["401"]["content"]
 
 
+def test_every_success_has_an_example_that_is_one(shared: Api) -> None:
+    document = shared.get("/openapi.json").json()
+    schemas = document["components"]["schemas"]
+
+    def shown(content: Json) -> bool:
+        schema = content["schema"]
+        while "$ref" in schema:
+            schema = schemas[schema["$ref"].rpartition("/")[2]]
+        items = schema.get("properties", {}).get("items", {}).get("items")
+        return "example" in content or "examples" in schema or (items is not None and shown({"schema": items}))
+
+    missing = [
+        f"{method} {path} {status}"
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        for status, answer in operation["responses"].items()
+        if status.startswith("2") and "application/json" in answer.get("content", {})
+        if not shown(answer["content"]["application/json"])
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("kind", [*Body.__subclasses__(), *RunSummary.__subclasses__(), DatasetDetail, LossesBody])
+def test_every_example_of_an_answer_is_one(kind: type[BaseModel]) -> None:
+    extra = kind.model_config.get("json_schema_extra") or {}
+
+    for example in extra["examples"] if isinstance(extra, dict) and extra else []:
+        kind.model_validate(example)
+        assert set(example) <= set(kind.model_fields) or kind is LossesBody
+
+
+def test_the_headers_of_answers_are_documented(shared: Api) -> None:
+    paths = shared.get("/openapi.json").json()["paths"]
+
+    created = paths["/v1/runs"]["post"]["responses"]
+    assert set(created["201"]["headers"]) == {"Location", "Idempotency-Replayed"}
+    assert set(created["429"]["headers"]) == {"Retry-After"}
+    assert set(paths["/v1/datasets"]["post"]["responses"]["201"]["headers"]) == {"Location"}
+    assert {"413", "431", "500", "503"} <= set(paths["/v1/layers"]["get"]["responses"])
+
+
 # The door ----------------------------------------------------------------------------------------------------------
 
 
@@ -102,3 +158,91 @@ def test_a_body_above_the_limit_is_refused_before_it_is_read(api_with_small_limi
     answer = api_with_small_limits.post("/v1/runs", body)
 
     assert problem(answer, 413)["limit"] == "request_bytes"
+
+
+def test_a_chunked_body_above_the_limit_is_refused_by_name(api_with_small_limits: Api) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b'{"dataset": "ds_1", "target": "y", "notes": "'
+        for _ in range(10):
+            yield b"x" * 1000
+
+    answer = api_with_small_limits.post("/v1/runs", content=chunks(), headers=JSON)
+
+    assert problem(answer, 413, "too_large")["limit"] == "request_bytes"
+
+
+@pytest.mark.parametrize("path", ["/v1/runs", "/v1/runs/run_1/predict", "/v1/datasets"])
+def test_a_body_that_stands_still_is_given_up(tmp_path: Path, path: str) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b'{"rows":'
+        await asyncio.sleep(60)
+
+    with Api(tmp_path / "data", read_seconds=0.05) as api:
+        answer = api.post(path, content=chunks(), headers=JSON)
+
+        assert "0.05 seconds" in problem(answer, 400, "read_timeout")["detail"]
+        assert list((api.settings.data / "uploads").iterdir()) == []
+
+
+def test_a_client_that_goes_away_is_no_error_of_ours(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    async def nothing_more() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    async def nowhere(_: object) -> None:
+        pass
+
+    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"text/csv")]
+    scope = {"type": "http", "method": "POST", "path": "/v1/datasets", "query_string": b"", "headers": headers}
+    asyncio.run(api.app(scope, nothing_more, nowhere))
+
+    assert [record.levelname for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+
+
+@pytest.mark.parametrize(
+    "options", [{"headers": {"X-Long": "x" * 70_000}}, {"params": {"tag": "x" * 60_000}, "headers": {"X": "x" * 9_000}}]
+)
+def test_headers_and_addresses_have_a_limit(shared: Api, options: Json) -> None:
+    assert problem(shared.get("/v1/runs", **options), 431)["limit"] == "header_bytes"
+
+
+def test_a_content_type_in_capitals_has_the_same_limit(tmp_path: Path) -> None:
+    with Api(tmp_path / "data", limits=Limits(json_upload_bytes=10)) as api:
+        answer = api.send(b'{"columns": {"x": [1, 2]}}', media_type="Application/JSON; charset=utf-8")
+
+        assert problem(answer, 413)["limit"] == "json_upload_bytes"
+
+
+# Under load --------------------------------------------------------------------------------------------------------
+
+
+def test_readers_are_answered_while_more_writers_wait_than_there_are_threads(api: Api) -> None:
+    run = api.train()
+    path = f"/v1/runs/{run['id']}"
+
+    async def ask(client: httpx.AsyncClient) -> list[int]:
+        with api.database.write():  # the lock that every writer waits for
+            writers = [asyncio.create_task(client.patch(path, json={"priority": n})) for n in range(60)]
+            await asyncio.sleep(0.5)
+            readers = [
+                client.get("/v1/health/live"),
+                client.get("/v1/health/ready"),
+                client.get(path),
+                client.post(f"{path}/predict", json={"rows": [{"x": 1, "y": 2}]}),
+            ]
+            found = [answer.status_code for answer in await asyncio.wait_for(asyncio.gather(*readers), 10)]
+        await asyncio.gather(*writers)
+        return found
+
+    assert api.ask(ask) == [200, 200, 200, 200]
+
+
+def test_a_pool_without_a_free_connection_is_said_to_be_busy(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_connection(*_: object, **__: object) -> None:
+        raise TimeoutError("QueuePool limit of size 5 overflow 10 reached")
+
+    monkeypatch.setattr(runs, "get", no_connection)
+
+    answer = api.get("/v1/runs/run_1")
+
+    problem(answer, 503, "unavailable")
+    assert answer.headers["retry-after"] == "1"

@@ -64,7 +64,7 @@ def test_an_epoch_trained_again_replaces_its_report(database: Database) -> None:
             epochs.record(session, rows)
 
     with database.read() as session:
-        assert [row.values for row in epochs.all_of(session, run_id)] == [{"train.loss": 2.0}]
+        assert [values for _, values in epochs.all_of(session, run_id)] == [{"train.loss": 2.0}]
 
 
 def test_a_deleted_run_takes_all_its_rows_with_it(database: Database) -> None:

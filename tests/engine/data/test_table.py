@@ -67,12 +67,29 @@ def test_rows_come_in_the_order_asked_for_in_their_own_types() -> None:
 def test_a_column_is_read_once_and_only_when_asked_for() -> None:
     whole, read = small(), list[str]()
 
-    def noting(column: Column) -> Values:
+    def noting(column: Column, rows: slice) -> Values:
         read.append(column.name)
-        return whole.read(column)
+        return whole.read(column, rows)
 
     table = Table(whole.schema, whole.row_count, noting)
     table.numbers("size")
     table.text("size")
 
     assert read == ["size"]
+
+
+def test_rows_are_read_alone() -> None:
+    whole, read = small(), list[slice]()
+
+    def noting(column: Column, rows: slice) -> Values:
+        read.append(rows)
+        return whole.read(column, rows)
+
+    found = Table(whole.schema, whole.row_count, noting).rows(range(1, 2))
+
+    assert found == small().rows([0, 1, 2])[1:2]
+    assert set(map(str, read)) == {"slice(1, 2, None)"}
+
+
+def test_no_rows_are_no_rows() -> None:
+    assert small().rows(range(3, 3)) == []
