@@ -4,23 +4,27 @@ from collections.abc import Mapping
 from inspect import getdoc
 from typing import Any
 
+from engine.clipping import CLIPS
 from engine.initializers import INITIALIZERS
 from engine.layers import ACTIVATIONS, LAYERS
 from engine.losses import LOSSES
 from engine.metrics import METRICS
 from engine.optimizers import OPTIMIZERS
+from engine.schedules import SCHEDULES
 
 Entry = dict[str, Any]
 
 
 def catalogue() -> dict[str, list[Entry]]:
-    """Every layer, activation, loss, initializer, optimizer and metric, with its formula, source and parameters."""
+    """Every entry of every table a spec can name, with its formula, source and parameters."""
     return {
         "layers": _entries(LAYERS),
         "activations": _entries(ACTIVATIONS),
         "losses": _entries(LOSSES),
         "initializers": _entries(INITIALIZERS),
         "optimizers": _entries(OPTIMIZERS),
+        "schedules": _entries(SCHEDULES),
+        "clips": _entries(CLIPS),
         "metrics": [
             {
                 "name": name,

@@ -17,6 +17,7 @@ from safetensors.numpy import save as save_tensors
 from engine.errors import CheckpointError
 from engine.network import Network
 from engine.parameters import Array
+from engine.schedules import Plateau
 from engine.training import Best, TrainingState
 
 FORMAT = "chainrule-checkpoint-1"
@@ -27,6 +28,7 @@ _COUNTERS = (
     "running_loss",
     "gradient_norm",
     "seconds",
+    "spent_seconds",
     "first_loss",
     "stopping_value",
     "stale_epochs",
@@ -37,13 +39,17 @@ def dump(state: TrainingState, network: Network) -> bytes:
     """The state's bytes. Best parameters that are the current ones are kept once."""
     tensors = {"parameters": state.parameters}
     tensors |= {f"moments.{name}": moment for name, moment in state.moments.items()}
-    best = state.best
-    if best is not None and not np.array_equal(best.parameters, state.parameters):
+    for name, vector in (("average", state.average), ("accumulated", state.accumulated)):
+        if vector is not None:
+            tensors[name] = vector
+    best, served = state.best, state.parameters if state.average is None else state.average
+    if best is not None and not np.array_equal(best.parameters, served):
         tensors["best.parameters"] = best.parameters
     header = {
         "format": FORMAT,
         "shapes": _listed(network),
         "state": {name: getattr(state, name) for name in _COUNTERS},
+        "plateau": vars(state.plateau),
         "best": None if best is None else {"epoch": best.epoch, "metric": best.metric, "value": best.value},
     }
     return bytes(save_tensors(tensors, {"chainrule": json.dumps(header)}))
@@ -53,18 +59,22 @@ def load(content: bytes, network: Network) -> TrainingState:
     """The state in a checkpoint's bytes. Raises CheckpointError for damaged bytes, or those of another network."""
     header, tensors = _open(content, network)
     parameters = tensors["parameters"]
-    best = header["best"]
+    best, served = header["best"], tensors.get("average", parameters)
     return TrainingState(
         parameters=parameters,
+        plateau=Plateau(**header["plateau"]),
         moments={name.removeprefix("moments."): t for name, t in tensors.items() if name.startswith("moments.")},
-        best=best and Best(**best, parameters=tensors.get("best.parameters", parameters).copy()),
+        best=best and Best(**best, parameters=tensors.get("best.parameters", served).copy()),
+        average=tensors.get("average"),
+        accumulated=tensors.get("accumulated"),
         **header["state"],
     )
 
 
 def parameters_in(content: bytes, network: Network) -> Array:
-    """The flat parameters in a checkpoint's bytes. Raises CheckpointError as `load` does."""
-    return _open(content, network)[1]["parameters"]
+    """The flat parameters a checkpoint serves, the average where there is one. Raises as `load` does."""
+    tensors = _open(content, network)[1]
+    return tensors.get("average", tensors["parameters"])
 
 
 def export(named: Mapping[str, Array], about: Mapping[str, Any]) -> bytes:

@@ -1,23 +1,51 @@
-"""Penalties: what is added to the loss for large weights, as a change of the gradient."""
+"""Penalties and bounds on large weights: what they add to the gradient, and what they do to the weights."""
+
+from collections.abc import Iterator
 
 import numpy as np
 
 from engine.optimizers import BLOCK
 from engine.parameters import Array, Layout
-from engine.plans import Call, call
+from engine.plans import Call, Plan, call
 
 
-def bind_penalty(l2: float, layout: Layout, parameters: Array, gradient: Array) -> list[Call]:
-    """A plan that adds the derivative of ½λ‖W‖², which is λ·W, to the gradient of every W (never of b)."""
-    if not l2:
-        return []
-    spare = np.empty(BLOCK, parameters.dtype)
+def is_weight(name: str) -> bool:
+    """Whether a named parameter is a weight, which penalties are for; biases and scales are not."""
+    return name.startswith(("W.", "U."))
+
+
+def penalty_plan(l1: float, l2: float, layout: Layout, parameters: Array, gradient: Array) -> list[Call]:
+    """Add the derivative of λ₁Σ|W| + ½λ₂ΣW², which is λ₁·sign W + λ₂·W, to the gradient of every W."""
+    spare = np.empty(min(BLOCK, parameters.size), parameters.dtype)
     plan: list[Call] = []
-    for name, place in layout.slices().items():
-        if name.startswith("W."):
-            for start in range(place.start, place.stop, BLOCK):
-                block = slice(start, min(start + BLOCK, place.stop))
-                change = spare[: block.stop - start]
-                plan.append(call(np.multiply, parameters[block], l2, change))
-                plan.append(call(np.add, gradient[block], change, gradient[block]))
+    for block in _weight_blocks(layout):
+        W, dW, change = parameters[block], gradient[block], spare[: block.stop - block.start]
+        if l2:
+            plan += [call(np.multiply, W, l2, change), call(np.add, dW, change, dW)]
+        if l1:
+            plan += [call(np.sign, W, change), call(np.multiply, change, l1, change), call(np.add, dW, change, dW)]
     return plan
+
+
+def _weight_blocks(layout: Layout) -> Iterator[slice]:
+    for name, place in layout.slices().items():
+        if is_weight(name):
+            for start in range(place.start, place.stop, BLOCK):
+                yield slice(start, min(start + BLOCK, place.stop))
+
+
+def max_norm_plan(limit: float, layout: Layout, parameters: Array) -> Plan:
+    """Shrink the weights into each unit, a column of W, to the norm `limit` where theirs is larger.
+
+    Srivastava, Hinton, Krizhevsky, Sutskever & Salakhutdinov 2014, Dropout, §5.1.
+    """
+    for name, W in layout.views(parameters).items():
+        if is_weight(name):
+            columns = W.reshape(-1, W.shape[-1])
+            squares, factors = np.empty_like(columns), np.empty(columns.shape[1], W.dtype)
+            yield call(np.multiply, columns, columns, squares)
+            yield call(np.add.reduce, squares, 0, None, factors)
+            yield call(np.sqrt, factors, factors)
+            yield call(np.maximum, factors, limit, out=factors)
+            yield call(np.divide, limit, factors, factors)
+            yield call(np.multiply, columns, factors, columns)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from engine.clipping import ClipSpec
 from engine.errors import SpecError
 from engine.initializers import InitializerSpec, resolve_init
 from engine.layers import ACTIVATIONS, ActivationSpec, DenseSpec, LayerSpec
@@ -23,6 +24,7 @@ from engine.losses import (
 )
 from engine.optimizers import AdamSpec, OptimizerSpec
 from engine.options import AutoSpec, Choice, Spec
+from engine.schedules import AnyScheduleSpec, ConstantSpec
 
 Task = Literal["auto", "classification", "regression"]
 Dtype = Literal["float32", "float64"]
@@ -74,6 +76,7 @@ class EarlyStoppingSpec(Spec):
     monitor: Monitor | Literal["auto"] = Field("auto", description="`auto`: validation.loss, or train.loss without it.")
     patience: int = Field(30, ge=1, strict=True, description="Epochs without improvement before training ends.")
     min_delta: float = Field(0.0, ge=0, description="What counts as improvement.")
+    target: float | None = Field(None, description="Also stop once the monitored number is this good.")
 
 
 class CheckpointsSpec(Spec):
@@ -83,6 +86,15 @@ class CheckpointsSpec(Spec):
     keep: int = Field(20, ge=1, strict=True, description="At most so many of those, the newest.")
 
 
+class AverageSpec(Spec):
+    """Serve an exponential moving average of the weights instead of the last ones (Polyak & Juditsky 1992)."""
+
+    decay: float = Field(0.999, gt=0, lt=1, description="How much of it stays at each update.")
+
+
+LayerNumber = Annotated[int, Field(ge=1, le=MAXIMUM_LAYERS, description="Layers that learn are counted from 1.")]
+
+
 class TrainingSpec(Spec):
     """How the network is trained."""
 
@@ -90,7 +102,18 @@ class TrainingSpec(Spec):
     epochs: int = Field(200, ge=1, le=1_000_000, strict=True)
     batch_size: int = Field(32, ge=1, strict=True)
     optimizer: OptimizerSpec = AdamSpec()
+    schedule: AnyScheduleSpec = ConstantSpec()
+    l1: float = Field(0.0, ge=0, description="λ of the penalty λΣ|W| on every weight matrix (never on b).")
     l2: float = Field(0.001, ge=0, description="λ of the penalty ½λ‖W‖² on every weight matrix (never on b).")
+    max_norm: float | None = Field(None, gt=0, description="The largest norm of the weights into one unit.")
+    clip: ClipSpec | None = Field(None, description="How a gradient that is too large is made smaller.")
+    average: AverageSpec | None = Field(None, description="Serve a moving average of the weights.")
+    accumulate: int = Field(1, ge=1, le=10_000, strict=True, description="Batches whose gradients make one update.")
+    frozen: tuple[LayerNumber, ...] = Field((), max_length=MAXIMUM_LAYERS, description="Layers that are not updated.")
+    learning_rate_factors: dict[LayerNumber, Annotated[float, Field(gt=0)]] = Field(
+        {}, max_length=MAXIMUM_LAYERS, description="By layer, what its learning rate is multiplied with."
+    )
+    time_budget_seconds: float | None = Field(None, gt=0, description="End after the epoch in which it is spent.")
     early_stopping: EarlyStoppingSpec | None = EarlyStoppingSpec()
     checkpoints: CheckpointsSpec = CheckpointsSpec()
     dtype: Dtype = "float32"

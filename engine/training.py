@@ -7,7 +7,7 @@ So a training that is stopped at any report and taken up again from its state en
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from math import ceil, inf, isfinite, sqrt
 from time import perf_counter
@@ -15,14 +15,16 @@ from typing import Literal, Self
 
 import numpy as np
 
-from engine.errors import Diverged
+from engine.clipping import CLIPS
+from engine.errors import Diverged, SpecError
 from engine.metrics import measure, rises
 from engine.network import Evaluator, Network
-from engine.optimizers import OPTIMIZERS, Updater
+from engine.optimizers import BLOCK, OPTIMIZERS, Stretch, Updater
 from engine.parameters import Array, Layout, digest
-from engine.penalties import bind_penalty
+from engine.penalties import is_weight, max_norm_plan, penalty_plan
 from engine.plans import Call, call
 from engine.randomness import generator
+from engine.schedules import SCHEDULES, Plateau
 from engine.spec import TrainingSpec
 from engine.weights import check_weights, relative_weights
 from engine.workspace import Workspace
@@ -33,6 +35,10 @@ CHUNK_OPERATIONS = 5e7
 """Floating-point operations of the steps that are done in one go, about a millisecond's."""
 CHUNK_STEPS = 64
 """At most so many steps are done in one go."""
+
+
+Reason = Literal["completed", "early_stopping", "target_reached", "time_budget"]
+"""Why a training ends well."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,13 @@ class TrainingState:
     """Spent on the epoch so far."""
     first_loss: float | None = None
     """The very first batch's loss."""
+    spent_seconds: float = 0.0
+    """On whole epochs."""
+    average: Array | None = None
+    """The moving average of the parameters, where one is asked for: what is evaluated and served."""
+    accumulated: Array | None = None
+    """The sum of the gradients that wait for an update, where several batches make one."""
+    plateau: Plateau = field(default_factory=Plateau)
     best: Best | None = None
     stopping_value: float | None = None
     """The monitored number that later ones must beat by min_delta."""
@@ -109,7 +122,15 @@ class TrainingState:
             self.updates = 0
         if self.best is not None and self.best.metric != monitor:
             self.best = self.stopping_value = None
-            self.stale_epochs = 0
+            self.stale_epochs, self.plateau = 0, Plateau()
+        if training.average is None:
+            self.average = None
+        elif self.average is None:
+            self.average = self.parameters.copy()
+        if training.accumulate == 1:
+            self.accumulated = None
+        elif self.accumulated is None:
+            self.accumulated = np.zeros(network.parameter_count, self.parameters.dtype)
 
 
 def _no_moments(training: TrainingSpec, learned: Array) -> dict[str, Array]:
@@ -128,7 +149,7 @@ class EpochReport:
     """SHA-256 of the parameters' bytes."""
     improved: bool
     """Whether these parameters are the best so far."""
-    reason: Literal["completed", "early_stopping"] | None
+    reason: Reason | None
     """Why the training ends here, or None if it goes on."""
 
 
@@ -167,13 +188,21 @@ def train(
         yield trainer.run(interrupt)
 
 
-def reason_to_stop(state: TrainingState, training: TrainingSpec) -> Literal["completed", "early_stopping"] | None:
+def reason_to_stop(state: TrainingState, training: TrainingSpec) -> Reason | None:
     """Why no further epoch is due, or None."""
-    if state.epoch >= training.epochs and state.step == 0:
+    if state.step:
+        return None
+    stopping, best = training.early_stopping, state.best
+    if stopping is not None and stopping.target is not None and best is not None:
+        sign = -1 if rises(best.metric) else 1
+        if sign * best.value <= sign * stopping.target:
+            return "target_reached"
+    if state.epoch >= training.epochs:
         return "completed"
-    stopping = training.early_stopping
-    if stopping is not None and state.step == 0 and state.stale_epochs >= stopping.patience:
+    if stopping is not None and state.stale_epochs >= stopping.patience:
         return "early_stopping"
+    if training.time_budget_seconds is not None and state.spent_seconds >= training.time_budget_seconds:
+        return "time_budget"
     return None
 
 
@@ -183,6 +212,13 @@ def monitored(training: TrainingSpec, *, has_validation: bool) -> str:
     if stopping is not None and stopping.monitor != "auto":
         return stopping.monitor
     return "validation.loss" if has_validation else "train.loss"
+
+
+def learning_rates(training: TrainingSpec, *, maximum: int = 1000) -> list[float]:
+    """The learning rate at the start of each epoch, of at most so many, as long as no plateau changes it."""
+    schedule, base = SCHEDULES[training.schedule.type](training.schedule), training.optimizer
+    rate = OPTIMIZERS[base.type](base).learning_rate
+    return [rate * schedule(epoch, training.epochs) for epoch in range(min(training.epochs, maximum))]
 
 
 def batch_rows(order: Array, *, step: int, batch_size: int) -> Array:
@@ -229,11 +265,22 @@ class _Trainer:
         self.gradient = self.workspaces[0].gradient
         learned = state.parameters[: network.parameter_count]
         self.optimizer = OPTIMIZERS[training.optimizer.type](training.optimizer)
-        self.update = Updater(self.optimizer, learned, self.gradient, state.moments)
-        self.penalty = bind_penalty(training.l2, Layout(network.shapes), learned, self.gradient)
+        self.update = Updater(self.optimizer, learned, self.gradient, state.moments, stretches(network, training))
+        self.schedule = SCHEDULES[training.schedule.type](training.schedule)
+        layout = Layout(network.shapes)
+        clip = CLIPS[training.clip.type](training.clip).plan(layout, self.gradient) if training.clip else ()
+        self.before = [*clip, *penalty_plan(training.l1, training.l2, layout, learned, self.gradient)]
+        """What is done to a gradient before it changes the parameters."""
+        self.after = [*max_norm_plan(training.max_norm, layout, learned)] if training.max_norm else []
+        """What is done to the parameters after each update."""
+        self.keep, self.take = np.zeros((2, 1), learned.dtype)
+        if state.average is not None:
+            self.after += average_plan(state.average, state.parameters, self.keep, self.take)
+        self.served = state.parameters if state.average is None else state.average
+        """The parameters that are evaluated, and kept if they are the best."""
         self.chunks: dict[int, _Chunk] = {}
         held_out = 0 if data.X_validation is None else len(data.X_validation)
-        self.evaluator = Evaluator(network, state.parameters, rows=max(len(data.X), held_out))
+        self.evaluator = Evaluator(network, self.served, rows=max(len(data.X), held_out))
 
     def run(self, interrupt: Callable[[], bool]) -> EpochReport | StepReport:
         """Train to the end of the epoch, or to where `interrupt()` is true."""
@@ -259,7 +306,7 @@ class _Trainer:
             np.take(self.data.Y, taken, axis=0, out=workspace.Y[: len(taken)], mode="clip")
             if workspace.weights is not None and weights is not None:
                 workspace.weights[: len(taken), 0] = weights if share.places is None else weights[share.places]
-        square, update, rate = self.gradient.dot, self.update, self.optimizer.learning_rate
+        square = self.gradient.dot
         for number, plan in enumerate(chunk.plans):
             if self.network.is_random:
                 self._say_where()
@@ -268,14 +315,45 @@ class _Trainer:
             norm = float(square(self.gradient))
             if not norm < inf:
                 raise self._not_finite(self._losses(chunk)[number], chunk, number)
-            for each in self.penalty:
-                each()
-            state.updates += 1
-            update(state.updates, rate)
+            if self._is_update_due():
+                self._update()
             state.step += 1
             state.gradient_norm += sqrt(norm)
         for number, loss in enumerate(self._losses(chunk)):
             self._note_loss(loss, step=first + number)
+
+    def _is_update_due(self) -> bool:
+        """Whether this step's gradient completes an update, which it then is the mean gradient of."""
+        state, every = self.state, self.training.accumulate
+        if state.accumulated is None:
+            return True
+        np.add(state.accumulated, self.gradient, out=state.accumulated)
+        waiting = state.step % every + 1
+        if waiting < every and state.step + 1 < self.steps_per_epoch:
+            return False
+        np.divide(state.accumulated, waiting, out=self.gradient)
+        state.accumulated.fill(0)
+        return True
+
+    def _update(self) -> None:
+        """Change the parameters by the gradient."""
+        state, average = self.state, self.training.average
+        for each in self.before:
+            each()
+        state.updates += 1
+        self.update(state.updates, self._learning_rate(state.step))
+        if average is not None:
+            self.keep[0] = keep = min(average.decay, (1 + state.updates) / (10 + state.updates))
+            self.take[0] = 1 - keep
+        for each in self.after:
+            each()
+
+    def _learning_rate(self, step: int) -> float:
+        """The learning rate of a step of the epoch under way."""
+        state = self.state
+        at = state.epoch + step / self.steps_per_epoch
+        factor = self.schedule(at, self.training.epochs) * self.schedule.fallen(state.plateau)
+        return self.optimizer.learning_rate * factor
 
     def _say_where(self) -> None:
         for shard, workspace in enumerate(self.workspaces):
@@ -334,9 +412,10 @@ class _Trainer:
         if data.X_validation is not None and data.Y_validation is not None:
             values |= self._evaluate("validation", data.X_validation, data.Y_validation, data.weights_validation)
         self._check_finite(values["train.loss"])
-        values["learning_rate"] = self.optimizer.learning_rate
+        values["learning_rate"] = self._learning_rate(self.steps_per_epoch - 1)
         values["grad_norm"] = state.gradient_norm / self.steps_per_epoch
-        values["seconds"] = state.seconds + perf_counter() - begun
+        values["seconds"] = seconds = state.seconds + perf_counter() - begun
+        state.spent_seconds += seconds
         state.epoch, state.step = state.epoch + 1, 0
         state.running_loss = state.gradient_norm = state.seconds = 0.0
         improved = self._note_best(values[self.monitor])
@@ -364,14 +443,15 @@ class _Trainer:
         state.stale_epochs += 1
         if value is None:
             return False
+        self.schedule.note(state.plateau, sign * value)
         if state.stopping_value is None or sign * (state.stopping_value - value) > min_delta:
             state.stopping_value, state.stale_epochs = value, 0
         if state.best is None:
-            state.best = Best(state.epoch, self.monitor, value, state.parameters.copy())
+            state.best = Best(state.epoch, self.monitor, value, self.served.copy())
             return True
         if sign * (state.best.value - value) > 0:
             state.best.epoch, state.best.value = state.epoch, value
-            np.copyto(state.best.parameters, state.parameters)
+            np.copyto(state.best.parameters, self.served)
             return True
         return False
 
@@ -445,6 +525,45 @@ def _shares(rows: int, batch_size: int, shards: int) -> list[_Share]:
         starts = [0, *accumulate(counts[:-1])]
         found.append(_Share(np.concatenate(parts) if shards > 1 else None, counts, starts))
     return found
+
+
+def stretches(network: Network, training: TrainingSpec) -> list[Stretch]:
+    """The parameters cut into stretches that are updated alike, frozen ones left out.
+
+    Raises SpecError for the number of a layer that is not there.
+    """
+    frozen, factors = set(training.frozen), training.learning_rate_factors
+    numbers = {number for number in network.numbers if number is not None}
+    for option, asked in (("frozen", frozen), ("learning_rate_factors", set(factors))):
+        unknown = sorted(asked - numbers)
+        if unknown:
+            raise SpecError(
+                f"training.{option}",
+                f"there is no layer {unknown[0]}; those that learn are 1 to {max(numbers, default=0)}",
+                code="unknown_layer",
+            )
+    found: list[Stretch] = []
+    for name, place in Layout(network.shapes).slices().items():
+        number = int(name.split(".")[1])
+        if number in frozen:
+            continue
+        stretch = Stretch(place, factors.get(number, 1.0), decays=is_weight(name))
+        if found and found[-1].place.stop == place.start and replace(found[-1], place=place) == stretch:
+            found[-1] = replace(stretch, place=slice(found[-1].place.start, place.stop))
+        else:
+            found.append(stretch)
+    return found
+
+
+def average_plan(average: Array, parameters: Array, keep: Array, take: Array) -> Iterator[Call]:
+    """average ← keep·average + take·parameters."""
+    spare = np.empty(min(BLOCK, average.size), average.dtype)
+    for start in range(0, average.size, BLOCK):
+        block = slice(start, min(start + BLOCK, average.size))
+        change = spare[: block.stop - start]
+        yield call(np.multiply, average[block], keep, average[block])
+        yield call(np.multiply, parameters[block], take, change)
+        yield call(np.add, average[block], change, average[block])
 
 
 def _steps_at_once(network: Network, batch_size: int) -> int:

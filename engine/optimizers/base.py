@@ -77,14 +77,14 @@ class Updater:
         parameters: Array,
         gradient: Array,
         moments: dict[str, Array],
-        stretches: Sequence[Stretch] = (),
+        stretches: Sequence[Stretch],
     ) -> None:
         self.optimizer = optimizer
         dtype, size = parameters.dtype, min(BLOCK, parameters.size)
         spare, more = np.empty(size, dtype), np.empty(size, dtype)
         self.numbers: dict[float, Array] = {}
         self.plan: list[Call] = []
-        for stretch in stretches or (Stretch(slice(0, parameters.size), decays=True),):
+        for stretch in stretches:
             numbers = self.numbers.setdefault(stretch.factor, np.empty(len(optimizer.scalars), dtype))
             scalars = {name: numbers[place : place + 1].reshape(()) for place, name in enumerate(optimizer.scalars)}
             for start in range(stretch.place.start, stretch.place.stop, BLOCK):

@@ -9,7 +9,7 @@ from engine.data import Preprocessing, Split, Table
 from engine.network import Network
 from engine.parameters import Array
 from engine.spec import RunSpec, resolve
-from engine.training import TrainingData
+from engine.training import TrainingData, stretches
 from service.errors import Fault, TooLarge, Unprocessable
 from service.settings import Limits
 
@@ -60,6 +60,7 @@ def plan(spec: RunSpec, table: Table, limits: Limits) -> Plan:
 
 def plan_of(resolved: RunSpec, preprocessing: Preprocessing, network: Network, split: Split, limits: Limits) -> Plan:
     """The plan of a resolved spec. Raises TooLarge where it would take more than the limits allow."""
+    stretches(network, resolved.training)  # refuses the number of a layer that is not there
     rows = {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)}
     batch = min(resolved.training.batch_size, rows["train"])
     steps = ceil(rows["train"] / batch)

@@ -11,5 +11,5 @@ router = APIRouter(prefix="/v1/layers", tags=["about"])
 
 @router.get("", responses=errors_of())
 def list_layers() -> CatalogueBody:
-    """Every layer, activation, loss, initializer, optimizer and metric: its formula, its source, its parameters."""
+    """Everything a spec can name, from layers to clips and metrics: its formula, its source, its parameters."""
     return CatalogueBody.model_validate(catalogue())

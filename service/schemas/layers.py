@@ -25,4 +25,6 @@ class CatalogueBody(Body):
     losses: list[EntryBody]
     initializers: list[EntryBody]
     optimizers: list[EntryBody]
+    schedules: list[EntryBody]
+    clips: list[EntryBody]
     metrics: list[EntryBody]

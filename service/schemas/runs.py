@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field
 
 from engine.spec import RunSpec
+from engine.training import learning_rates
 from service.schemas.base import Body, Request
 
 if TYPE_CHECKING:
@@ -177,6 +178,8 @@ class PlanBody(Body):
     inputs: list[str]
     """A name for each of the network's inputs."""
     steps_per_epoch: int
+    learning_rates: list[float]
+    """At the start of each of the first 1000 epochs, plateaus left out."""
     memory_bytes: int
     estimated_seconds: float
     preprocessing: dict[str, Any]
@@ -192,6 +195,7 @@ class PlanBody(Body):
             rows=plan.rows,
             inputs=list(plan.preprocessing.input_names),
             steps_per_epoch=plan.steps_per_epoch,
+            learning_rates=learning_rates(plan.resolved.training),
             memory_bytes=plan.memory_bytes,
             estimated_seconds=plan.estimated_seconds,
             preprocessing=plan.preprocessing.to_json(),

@@ -327,6 +327,8 @@ class Attempt:
         detail = {
             "completed": f"all {state.epoch} epochs",
             "early_stopping": f"no better epoch for {state.stale_epochs} epochs",
+            "target_reached": f"the monitored number is as good as asked for after {state.epoch} epochs",
+            "time_budget": f"{state.spent_seconds:.3g} seconds are spent after {state.epoch} epochs",
         }[code or "completed"]
         held_out = self.parts.training
         metrics = {

@@ -4,11 +4,13 @@ import pytest
 
 from engine import spec
 from engine.catalogue import catalogue
+from engine.clipping import CLIPS
 from engine.initializers import INITIALIZERS
 from engine.layers import ACTIVATIONS, LAYERS
 from engine.losses import LOSSES
 from engine.metrics import METRICS
 from engine.optimizers import OPTIMIZERS
+from engine.schedules import SCHEDULES
 
 TABLES = {
     "layers": LAYERS,
@@ -16,6 +18,8 @@ TABLES = {
     "losses": LOSSES,
     "initializers": INITIALIZERS,
     "optimizers": OPTIMIZERS,
+    "schedules": SCHEDULES,
+    "clips": CLIPS,
 }
 
 

@@ -6,8 +6,8 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from engine.optimizers import BLOCK, OPTIMIZERS, AdamSpec, SgdSpec, Updater
-from engine.penalties import bind_penalty
+from engine.optimizers import BLOCK, OPTIMIZERS, AdamSpec, SgdSpec, Stretch, Updater
+from engine.penalties import penalty_plan
 from engine.plans import run
 from tests.engine.factories import network
 
@@ -61,7 +61,8 @@ def test_updates_are_the_published_ones(
     random = np.random.default_rng(0)
     theta, gradient = random.normal(size=size), np.empty(size)
     kind = OPTIMIZERS[spec.type]
-    update = Updater(kind(spec), theta, gradient, {name: np.zeros(size) for name in kind.moments})
+    moments = {name: np.zeros(size) for name in kind.moments}
+    update = Updater(kind(spec), theta, gradient, moments, [Stretch(slice(0, size))])
     begin, history = theta.copy(), random.normal(size=(STEPS, size))
 
     for count, g in enumerate(history, start=1):
@@ -78,7 +79,7 @@ def test_the_penalty_adds_lambda_w_to_dw_and_nothing_to_db() -> None:
     parameters = net.initial_parameters(seed=1, dtype="float64") + 1
     gradient = np.zeros_like(parameters)
 
-    run(bind_penalty(0.25, net.layout, parameters, gradient))
+    run(penalty_plan(0.0, 0.25, net.layout, parameters, gradient))
 
     found, theta = net.views(gradient), net.views(parameters)
     np.testing.assert_array_equal(found["W.2"], 0.25 * theta["W.2"])

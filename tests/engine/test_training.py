@@ -65,6 +65,43 @@ def test_a_training_stopped_and_resumed_from_bytes_ends_with_the_same_bits(
         assert {**mine.values, "seconds": 0} == {**theirs.values, "seconds": 0}
 
 
+EXTRAS = {
+    "a schedule and a warm-up": {"schedule": {"type": "cosine", "warmup_epochs": 1.5}},
+    "plateaus": {"schedule": {"type": "reduce_on_plateau", "patience": 1, "min_delta": 10.0}, "epochs": 6},
+    "penalties and a bound": {"l1": 0.01, "l2": 0.02, "max_norm": 0.8},
+    "clipping": {"clip": {"type": "norm", "limit": 0.05}},
+    "an average": {"average": {"decay": 0.9}},
+    "accumulation": {"accumulate": 4},
+    "frozen and slowed layers": {"frozen": [1], "learning_rate_factors": {"2": 0.5}},
+    "all at once": {
+        "schedule": {"type": "one_cycle"},
+        "l1": 0.01,
+        "max_norm": 2.0,
+        "clip": {"type": "value", "limit": 0.01},
+        "average": {"decay": 0.9},
+        "accumulate": 2,
+        "shards": 2,
+    },
+}
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+@pytest.mark.parametrize("every", [1, 3])
+def test_whatever_is_asked_of_a_training_goes_on_with_the_same_bits(extra: str, every: int) -> None:
+    net = network(DropoutSpec(rate=0.2), dense(8, "relu"), dense(3, "softmax"))
+    spec = training(**EXTRAS[extra])
+    undisturbed = start(net, spec)
+
+    expected = epochs(net, spec, undisturbed)
+    found, state = interrupted(net, spec, every=every)
+
+    assert [{**each.values, "seconds": 0} for each in found] == [{**each.values, "seconds": 0} for each in expected]
+    assert state.parameters.tobytes() == undisturbed.parameters.tobytes()
+    assert state.best is not None
+    assert undisturbed.best is not None
+    assert state.best.parameters.tobytes() == undisturbed.best.parameters.tobytes()
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_brings_the_loss_down(optimizer: str) -> None:
     net, spec = network(), training(optimizer=OPTIMIZERS[optimizer], epochs=15)

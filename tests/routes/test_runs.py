@@ -417,3 +417,22 @@ def test_no_answer_holds_a_number_that_is_not_json(api: Api) -> None:
     for path in ("", "/losses", "/events", "/checkpoints"):
         text = api.get(f"/v1/runs/{run['id']}{path}").text
         json.loads(text, parse_constant=pytest.fail)
+
+
+def test_a_plan_shows_the_learning_rates_to_come(shared: Api) -> None:
+    schedule = {"type": "cosine", "warmup_epochs": 2}
+    body = {"dataset": shared.upload(), "target": "label", "training": {"epochs": 10, "schedule": schedule}}
+
+    rates = shared.post("/v1/runs/validate", body).json()["learning_rates"]
+
+    assert rates[:3] == pytest.approx([0, 0.0005, 0.001])
+    assert len(rates) == 10
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+
+
+def test_a_layer_that_is_not_there_can_not_be_frozen(shared: Api) -> None:
+    body = {"dataset": shared.upload(), "target": "label", "training": {"frozen": [7]}}
+
+    found = problem(shared.post("/v1/runs", body), 422, "unknown_layer")
+
+    assert found["errors"][0]["pointer"] == "/training/frozen"
