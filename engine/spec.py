@@ -269,7 +269,7 @@ def _resolve_head(spec: RunSpec, facts: TargetFacts) -> tuple[OutputSpec, Choice
 def _default_head(loss: type[Loss] | None, facts: TargetFacts) -> Choice:
     """The kind of target's own head; where the loss is not defined behind it, the one the loss is canonical with."""
     head = _HEADS[facts.kind][0]
-    if loss is None or (loss.suits(ACTIVATIONS[head.type]) and not loss.scores):
+    if loss is None or loss.suits(ACTIVATIONS[head.type]):
         return head
     return ACTIVATIONS[loss.canonical].spec(type=loss.canonical)
 

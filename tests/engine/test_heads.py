@@ -127,12 +127,13 @@ def test_a_loss_of_numbers_alone_makes_few_integers_numbers(loss: str, kind: str
         ("gamma", 0.0, "target: n under gamma: expected a number above 0, got 0"),
     ],
 )
-@pytest.mark.parametrize("place", [0, 50, 99])
-def test_a_target_the_loss_is_not_defined_for_is_refused_in_any_row(
-    loss: str, wrong: float, message: str, place: int
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_a_target_the_loss_is_not_defined_for_is_refused_in_any_part(
+    loss: str, wrong: float, message: str, part: str
 ) -> None:
     numbers = [count + 0.5 for count in COUNTS]
-    numbers[place] = wrong
+    split = fit(loss, counted(numbers)).split(counted(numbers))
+    numbers[split.part(part)[0]] = wrong
 
     with pytest.raises(DataError, match=message):
         fit(loss, counted(numbers))
