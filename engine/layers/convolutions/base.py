@@ -185,7 +185,7 @@ class Convolution(Layer):
         seen = np.moveaxis(seen, -2, 0)
         room = slot.scratch["windows"][: seen.size]
         count = 1 + len(windows)
-        if self.kernel[-1] * self.depth < windows[-1]:  # then the longest runs are those along the windows
+        if 2 * self.kernel[-1] * self.depth <= windows[-1]:  # then it is faster to copy along the windows
             places, numbers = seen.shape[1 : 1 + count], seen.shape[1 + count :]
             written = np.moveaxis(room.reshape(self.groups, *numbers, *places), range(-count, 0), range(1, 1 + count))
             calls.append(call(np.copyto, written, seen))
