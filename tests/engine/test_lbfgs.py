@@ -149,6 +149,14 @@ def test_a_search_that_finds_nothing_lower_stays_and_forgets_its_history() -> No
     assert len(rises.points) <= made.max_evaluations + 1
 
 
+def test_at_a_rate_of_zero_nothing_moves() -> None:
+    made, theta = Lbfgs(LbfgsSpec()), np.ones(2)
+
+    made.step(theta, made.start(theta), quadratic(2, seed=0)[0], 0.0)
+
+    np.testing.assert_array_equal(theta, [1, 1])
+
+
 def test_at_a_minimum_nothing_moves() -> None:
     made, theta = Lbfgs(LbfgsSpec()), np.ones(2)
 
