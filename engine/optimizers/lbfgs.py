@@ -84,7 +84,7 @@ class Lbfgs(Optimizer):
             value, gradient = objective(theta)
             return Trial(length, value, float(gradient.dot(p)))
 
-        found = self.search(phi, start, first) if start.slope < 0 else start
+        found = self.search(phi, start, first) if start.slope < 0 < first else start
         if found.length == 0:
             theta[...] = begin
             S.fill(0)

@@ -21,7 +21,7 @@ from engine.layers import DropoutSpec
 from engine.network import Network
 from engine.optimizers import AdamSpec, LbfgsSpec, OptimizerSpec
 from engine.optimizers.lbfgs import Lbfgs, Trial, product
-from engine.parameters import Array
+from engine.parameters import Array, Layout
 from engine.spec import NetworkSpec, OutputSpec, RunSpec, TrainingSpec
 from engine.training import EpochReport, TrainingData, TrainingState, train
 from tests.engine.factories import clusters, dense, loss_of, network, one_hot, start, training
@@ -147,6 +147,14 @@ def test_a_search_that_finds_nothing_lower_stays_and_forgets_its_history() -> No
     np.testing.assert_array_equal(theta, before)
     assert not moments["S"].any()
     assert len(rises.points) <= made.max_evaluations + 1
+
+
+def test_at_a_rate_of_zero_nothing_moves() -> None:
+    made, theta = Lbfgs(LbfgsSpec()), np.ones(2)
+
+    made.step(theta, made.start(theta), quadratic(2, seed=0)[0], 0.0)
+
+    np.testing.assert_array_equal(theta, [1, 1])
 
 
 def test_at_a_minimum_nothing_moves() -> None:
@@ -296,6 +304,24 @@ def test_a_first_length_of_any_size_ends_lower(rate: float) -> None:
 
     assert losses == sorted(losses, reverse=True)  # type: ignore[type-var]
     assert losses[-1] < losses[0]  # type: ignore[operator]
+
+
+def test_after_a_point_without_finite_numbers_the_one_before_is_looked_at_again() -> None:
+    parameters = np.zeros(2)
+
+    def whole(gradient: Array) -> float:
+        gradient[...] = parameters
+        if parameters[0] > 1:
+            raise Diverged(epoch=1, step=1, layer="dense 1", found="too far")
+        return float(parameters.sum())
+
+    objective = engine.training._Objective(whole, parameters, 0.0, Layout({"W.1": (2, 1)}))
+    objective(np.array([1.0, 0.5]))
+
+    assert objective(np.array([2.0, 0.0]))[0] == np.inf
+    value, gradient = objective(np.array([1.0, 0.5]))
+    assert value == 1.5
+    np.testing.assert_array_equal(gradient, [1.0, 0.5])
 
 
 def test_a_long_training_in_float32_stays_at_its_minimum() -> None:

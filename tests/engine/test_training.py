@@ -302,6 +302,8 @@ def test_adamw_decays_weight_matrices_and_never_b() -> None:
     plain = training(epochs=1, batch_size=1000, dtype="float64", l2=0.0, optimizer=AdamWSpec(weight_decay=0.0))
     decaying = plain.model_copy(update={"optimizer": AdamWSpec(weight_decay=10.0)})
     free, held = start(net, plain), start(net, decaying)
+    free.parameters += 1  # so that b has something to lose
+    held.parameters += 1
     begun = net.views(free.parameters.copy())
 
     epochs(net, plain, free)
