@@ -264,11 +264,10 @@ class Evaluator:
     def predict(self, X: Array) -> Array:
         """A[L] (m, n_out) of the rows X (m, n_in), with dropout off."""
         A = self._outputs(X)
-        with np.errstate(all="ignore"):
-            for part in self._parts(len(X)):
-                batch = self.workspace.cut(part.stop - part.start)
-                batch.X[...] = X[part]
-                A[part] = batch.forward()
+        for part in self._parts(len(X)):
+            batch = self.workspace.cut(part.stop - part.start)
+            batch.X[...] = X[part]
+            A[part] = batch.forward()
         return A
 
     def evaluate(self, X: Array, Y: Array, weights: Array | None = None) -> Evaluation:
@@ -278,13 +277,12 @@ class Evaluator:
         """
         A, total = self._outputs(X), 0.0
         shares = None if weights is None else relative_weights(weights, len(X)).astype(np.float64)
-        with np.errstate(all="ignore"):
-            for part in self._parts(len(X)):
-                batch = self.workspace.cut(part.stop - part.start)
-                batch.X[...], batch.Y[...] = X[part], Y[part]
-                A[part] = batch.forward()
-                losses = batch.example_losses()
-                total += float(losses.sum(dtype=np.float64) if shares is None else losses @ shares[part])
+        for part in self._parts(len(X)):
+            batch = self.workspace.cut(part.stop - part.start)
+            batch.X[...], batch.Y[...] = X[part], Y[part]
+            A[part] = batch.forward()
+            losses = batch.example_losses()
+            total += float(losses.sum(dtype=np.float64) if shares is None else losses @ shares[part])
         return Evaluation(total / len(X), A)
 
     def _outputs(self, X: Array) -> Array:

@@ -652,11 +652,12 @@ def stretches(network: Network, training: TrainingSpec) -> list[Stretch]:
             )
     found: list[Stretch] = []
     layout = Layout(network.shapes)
+    decays = OPTIMIZERS[training.optimizer.type](training.optimizer).weight_decay > 0
     for name, place in layout.slices().items():
         number = int(name.split(".")[1])
         if number in frozen:
             continue
-        stretch = Stretch(place, factors.get(number, 1.0), decays=is_weight(layout.shapes[name]))
+        stretch = Stretch(place, factors.get(number, 1.0), decays=decays and is_weight(layout.shapes[name]))
         if found and found[-1].place.stop == place.start and replace(found[-1], place=place) == stretch:
             found[-1] = replace(stretch, place=slice(found[-1].place.start, place.stop))
         else:

@@ -1,8 +1,7 @@
 """Every array of a batch: training reuses one workspace for all its steps, inspection makes a fresh one and reads it.
 
 In a shared workspace neighbouring layers share arrays wherever no backward pass misses what is overwritten; in an
-unshared one every boundary keeps its own Z, A, dZ and dA. The layers do the same in both. NumPy's floating-point
-warnings are the caller's to silence (`np.errstate`): a step that overflows is found by looking at its numbers.
+unshared one every boundary keeps its own Z, A, dZ and dA. The layers do the same in both.
 """
 
 from __future__ import annotations

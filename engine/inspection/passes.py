@@ -87,10 +87,9 @@ def _pass(
     batch.X[...], batch.Y[...] = X, Y
     if workspace.weights is not None and weights is not None:
         workspace.weights[:, 0] = relative_weights(weights, len(X))
-    with np.errstate(all="ignore"):
-        batch.forward()
-        batch.example_losses()
-        batch.backward(scale=scale, shortcut=shortcut)
+    batch.forward()
+    batch.example_losses()
+    batch.backward(scale=scale, shortcut=shortcut)
     return batch
 
 

@@ -1,6 +1,7 @@
 """`python -m tests.benchmarks training` and `python -m tests.benchmarks predict`: measurements, never pass or fail."""
 
 import argparse
+import os
 
 from service.processes import set_up_libraries
 from tests.benchmarks.workloads import WORKLOADS
@@ -9,6 +10,7 @@ from tests.benchmarks.workloads import WORKLOADS
 def main() -> None:
     """Run one benchmark, with the BLAS threads set before NumPy is loaded."""
     options = _options()
+    keep_to(options.threads)
     set_up_libraries(threads=options.threads)
     if options.benchmark == "training":
         from tests.benchmarks import training as benchmark
@@ -17,12 +19,19 @@ def main() -> None:
     benchmark.main(options)
 
 
+def keep_to(cores: int) -> None:
+    """Let every library's threads share so many cores, where the system can tell which."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     benchmarks = parser.add_subparsers(dest="benchmark", required=True)
     training = benchmarks.add_parser("training", help="our step beside those of a textbook, scikit-learn and PyTorch")
     training.add_argument("--rounds", type=_positive, default=15, help="how often each is timed")
     training.add_argument("--workload", choices=WORKLOADS, action="append", help="only this one; again for several")
+    training.add_argument("--without", action="append", help="a rival, by its title; again for several")
     predict = benchmarks.add_parser("predict", help="latency of a server's predictions")
     predict.add_argument("--requests", type=_positive, default=1000, help="of each size")
     for each in (training, predict):

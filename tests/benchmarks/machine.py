@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.fingerprint import fingerprint
 
-PACKAGES = ("scikit-learn", "torch")
+PACKAGES = ("scikit-learn", "torch", "jax")
 
 
 def describe() -> dict[str, Any]:

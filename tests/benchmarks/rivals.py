@@ -6,8 +6,9 @@ batch: gather its rows (of an order shuffled anew each round), forward, loss, ba
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
+from shutil import which
 from time import perf_counter
 from typing import Any, ClassVar
 
@@ -21,7 +22,7 @@ from engine.network import Network
 from engine.parameters import Array
 from engine.spec import TrainingSpec
 from engine.training import TrainingData, TrainingState, train
-from tests.benchmarks.textbook import LEARNING_RATE, TextbookNetwork
+from tests.benchmarks.textbook import BETA1, BETA2, EPSILON, LEARNING_RATE, TextbookNetwork
 from tests.benchmarks.workloads import Workload
 
 DTYPE = "float32"
@@ -167,7 +168,107 @@ class PyTorchFused(PyTorch):
     fused = True
 
 
-RIVALS: tuple[type[Rival], ...] = (Ours, Textbook, ScikitLearn, PyTorch, PyTorchFused)
+class PyTorchCompiled(PyTorchFused):
+    """That with the passes compiled by `torch.compile`, which needs a C++ compiler."""
+
+    title = "PyTorch, compiled"
+
+    @classmethod
+    def is_installed(cls) -> bool:
+        return super().is_installed() and which("g++") is not None
+
+    def __init__(self, workload: Workload, rows: Rows) -> None:
+        super().__init__(workload, rows)
+        self.model = self.torch.compile(self.model)
+
+
+class Jax(Rival):
+    """A whole round as one compiled function: `lax.scan` over the steps, gradients by `jax.grad`."""
+
+    title = "JAX, scan"
+
+    @classmethod
+    def is_installed(cls) -> bool:
+        return find_spec("jax") is not None
+
+    def __init__(self, workload: Workload, rows: Rows) -> None:
+        import jax
+        import jax.numpy as jnp
+
+        self.jax, self.workload = jax, workload
+        network = textbook_of(workload, dtype=DTYPE)
+        parameters = [jnp.array(each) for each in (*network.W, *network.b)]
+        zeros = [jnp.zeros_like(each) for each in parameters]
+        self.state = (parameters, zeros, zeros, jnp.zeros((), jnp.int32))
+        self.X, self.Y = jnp.array(rows.X), jnp.array(rows.Y)
+        self.random = np.random.default_rng(SEED)
+        count = len(network.W)
+
+        def loss(parameters: list[Any], X: Any, Y: Any) -> Any:
+            A = X
+            for layer in range(count):
+                Z = A @ parameters[layer] + parameters[count + layer]
+                A = jnp.maximum(Z, 0)
+            if workload.is_classification:
+                return -(Y * jax.nn.log_softmax(Z)).sum(axis=1).mean()
+            return 0.5 * ((Z - Y) ** 2).sum(axis=1).mean()
+
+        def step(state: Any, rows: Any) -> Any:
+            parameters, means, squares, updates = state
+            value, gradients = jax.value_and_grad(loss)(parameters, self.X[rows], self.Y[rows])
+            updates = updates + 1
+            means = [BETA1 * m + (1 - BETA1) * g for m, g in zip(means, gradients, strict=True)]
+            squares = [BETA2 * v + (1 - BETA2) * g * g for v, g in zip(squares, gradients, strict=True)]
+            correction, root = 1 - BETA1**updates, jnp.sqrt(1 - BETA2**updates)
+            parameters = [
+                theta - LEARNING_RATE / correction * m / (jnp.sqrt(v) / root + EPSILON)
+                for theta, m, v in zip(parameters, means, squares, strict=True)
+            ]
+            return (parameters, means, squares, updates), value
+
+        self.epoch = jax.jit(lambda state, order: jax.lax.scan(step, state, order))
+
+    def time_round(self) -> float:
+        begun, workload = perf_counter(), self.workload
+        order = self.random.permutation(workload.steps * workload.batch_size)
+        self.state, losses = self.epoch(self.state, order.reshape(workload.steps, workload.batch_size))
+        float(losses.sum())
+        return perf_counter() - begun
+
+
+class MatrixProducts(Rival):
+    """No training: only its matrix products, X·W, Xᵀ·dZ and, but for the first layer, dZ·Wᵀ. No step is faster."""
+
+    title = "matrix products"
+
+    def __init__(self, workload: Workload, rows: Rows) -> None:
+        self.steps = workload.steps
+        self.products: list[partial[Any]] = []
+        random, m = np.random.default_rng(SEED), workload.batch_size
+        for layer, (n_in, n_out) in enumerate(zip(workload.widths, workload.widths[1:], strict=False)):
+            X, W, dZ = (random.normal(size=shape).astype(DTYPE) for shape in ((m, n_in), (n_in, n_out), (m, n_out)))
+            self.products += [partial(X.dot, W, np.empty_like(dZ)), partial(X.T.dot, dZ, np.empty_like(W))]
+            if layer:
+                self.products.append(partial(dZ.dot, W.T, np.empty_like(X)))
+
+    def time_round(self) -> float:
+        begun = perf_counter()
+        for _ in range(self.steps):
+            for product in self.products:
+                product()
+        return perf_counter() - begun
+
+
+RIVALS: tuple[type[Rival], ...] = (
+    Ours,
+    MatrixProducts,
+    Textbook,
+    ScikitLearn,
+    PyTorch,
+    PyTorchFused,
+    PyTorchCompiled,
+    Jax,
+)
 
 
 def network_of(workload: Workload) -> Network:

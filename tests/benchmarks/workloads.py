@@ -1,6 +1,7 @@
 """What is trained in the training benchmark: networks from tiny to image, named and sized. Loads no NumPy."""
 
 from dataclasses import dataclass
+from itertools import groupby
 
 
 @dataclass(frozen=True)
@@ -19,14 +20,16 @@ class Workload:
 
     @property
     def layers(self) -> str:
-        """The widths, such as 64-64-10."""
-        return "-".join(map(str, self.widths))
+        """The widths, such as 64-128-64-10; equal ones in a row are counted: 32-[64]×10-10."""
+        runs = [(width, len(list(group))) for width, group in groupby(self.widths)]
+        return "-".join(f"[{width}]×{count}" if count > 3 else "-".join([str(width)] * count) for width, count in runs)
 
 
 WORKLOADS = {
-    "tiny": Workload((4, 16, 3), batch_size=32, steps=512),
-    "tabular": Workload((32, 64, 32, 1), batch_size=128, steps=256),
-    "digits": Workload((64, 64, 10), batch_size=64, steps=256),
-    "deep": Workload((64, *[64] * 8, 10), batch_size=128, steps=64),
-    "image": Workload((784, 256, 128, 10), batch_size=128, steps=32),
+    "tiny": Workload((2, 16, 1), batch_size=32, steps=512),
+    "tabular": Workload((30, 64, 64, 3), batch_size=128, steps=256),
+    "digits": Workload((64, 128, 64, 10), batch_size=64, steps=256),
+    "deep": Workload((32, *[64] * 10, 10), batch_size=128, steps=64),
+    "image": Workload((784, 512, 256, 10), batch_size=128, steps=32),
+    "wide": Workload((1024, 2048, 2048, 10), batch_size=512, steps=4),
 }
