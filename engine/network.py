@@ -12,7 +12,6 @@ import numpy.typing as npt
 from engine.errors import SpecError
 from engine.layers import ACTIVATIONS, Activation, DenseSpec, Layer, LayerSpec, stack
 from engine.losses import LOSSES, Loss, LossSpec
-from engine.optimizers import OPTIMIZERS, OptimizerSpec
 from engine.parameters import Array, Layout, Shape, Shapes
 from engine.randomness import generator
 from engine.spec import InputSpec, OutputSpec, RunSpec
@@ -74,23 +73,7 @@ class Network:
             raise TypeError("expected a resolved spec")
         head = DenseSpec(units=output.units, activation=output.activation, init=output.init)
         shape = input_shape(spec.network.input, n_in)
-        network = cls.build([*spec.network.layers, head], input_shape=shape, loss=loss)
-        network.refuse_unsteady(spec.training.optimizer)
-        return network
-
-    def refuse_unsteady(self, optimizer: OptimizerSpec) -> None:
-        """Raise SpecError for a layer whose outputs change from pass to pass, where the optimizer compares losses."""
-        if not OPTIMIZERS[optimizer.type].full_batch:
-            return
-        for layer in self.layers:
-            if layer.is_random or layer.statistics():
-                raise SpecError(
-                    f"network.layers[{layer.path.split('.')[0]}]",
-                    f"{optimizer.type} compares the loss at several points, so it needs layers that give the same "
-                    f"outputs at every pass; {layer.spec.model_fields['type'].default} does not while training. "
-                    "Leave it out, or use another optimizer",
-                    code="impossible_optimizer",
-                )
+        return cls.build([*spec.network.layers, head], input_shape=shape, loss=loss)
 
     @cached_property
     def numbers(self) -> tuple[int | None, ...]:

@@ -11,7 +11,7 @@ from engine.network import Network
 from engine.optimizers import OPTIMIZERS
 from engine.parameters import Array
 from engine.spec import RunSpec, resolve
-from engine.training import TrainingData, stretches
+from engine.training import TrainingData, check_updates
 from service.errors import Fault, TooLarge, Unprocessable
 from service.settings import Limits
 
@@ -65,7 +65,7 @@ def plan(spec: RunSpec, table: Table, limits: Limits) -> Plan:
 
 def plan_of(resolved: RunSpec, preprocessing: Preprocessing, network: Network, split: Split, limits: Limits) -> Plan:
     """The plan of a resolved spec. Raises TooLarge where it would take more than the limits allow."""
-    stretches(network, resolved.training)  # refuses the number of a layer that is not there
+    check_updates(network, resolved.training)
     rows = {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)}
     batch = min(resolved.training.batch_size, rows["train"])
     steps = ceil(rows["train"] / batch)

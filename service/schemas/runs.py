@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field
 
 from engine.spec import RunSpec
-from engine.training import learning_rates
+from engine.training import LearningRates
 from service.schemas.base import NO_NUL, Body, Request, example
 
 if TYPE_CHECKING:
@@ -278,7 +278,7 @@ class PlanBody(Body):
             rows=plan.rows,
             inputs=list(plan.preprocessing.input_names),
             steps_per_epoch=plan.steps_per_epoch,
-            learning_rates=learning_rates(plan.resolved.training),
+            learning_rates=LearningRates(plan.resolved.training).to_come(),
             memory_bytes=plan.memory_bytes,
             estimated_seconds=plan.estimated_seconds,
             preprocessing=plan.preprocessing.to_json(),

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from sklearn.datasets import load_digits
 
-import engine.training
 from engine import checkpoints
 from engine.errors import Diverged, SpecError
 from engine.layers import DropoutSpec
@@ -23,7 +22,9 @@ from engine.optimizers import AdamSpec, LbfgsSpec, OptimizerSpec
 from engine.optimizers.lbfgs import Lbfgs, Trial, product
 from engine.parameters import Array, Layout
 from engine.spec import NetworkSpec, OutputSpec, RunSpec, TrainingSpec
-from engine.training import EpochReport, TrainingData, TrainingState, train
+from engine.training import EpochReport, TrainingData, TrainingState, check_updates, train
+from engine.training.full_batch import Objective
+from engine.training.trainer import Trainer
 from tests.engine.factories import clusters, dense, loss_of, network, one_hot, start, training
 
 REFERENCE = json.loads((Path(__file__).parent / "reference" / "optimizers.json").read_text())
@@ -260,13 +261,13 @@ def test_digits_reach_a_lower_loss_than_adams_in_as_many_passes(dtype: str, monk
     data = TrainingData((X / 16).astype(dtype), one_hot(classes, 10, dtype=dtype))
     net, passes = network(dense(10, "softmax"), n_in=64), list[int]()
     spec = lbfgs(dtype=dtype, l2=0.0, epochs=40, batch_size=256)
-    plain = engine.training._Trainer._whole
+    plain = Trainer._whole
 
     def counted(trainer: Any, gradient: Array) -> float:
         passes.append(1)
         return plain(trainer, gradient)
 
-    monkeypatch.setattr(engine.training._Trainer, "_whole", counted)
+    monkeypatch.setattr(Trainer, "_whole", counted)
 
     ours = epochs(net, spec, start(net, spec), data)[-1].values["train.loss"]
 
@@ -315,7 +316,7 @@ def test_after_a_point_without_finite_numbers_the_one_before_is_looked_at_again(
             raise Diverged(epoch=1, step=1, layer="dense 1", found="too far")
         return float(parameters.sum())
 
-    objective = engine.training._Objective(whole, parameters, 0.0, Layout({"W.1": (2, 1)}))
+    objective = Objective(whole, parameters, 0.0, Layout({"W.1": (2, 1)}))
     objective(np.array([1.0, 0.5]))
 
     assert objective(np.array([2.0, 0.0]))[0] == np.inf
@@ -353,7 +354,7 @@ def test_dropout_is_refused_by_its_place() -> None:
 
     for refused in (
         lambda: next(train(net, clusters(), spec, start(net, spec), seed=7)),
-        lambda: Network.of(run, n_in=4),
+        lambda: check_updates(Network.of(run, n_in=4), run.training),
     ):
         with pytest.raises(
             SpecError, match=r"network\.layers\[1\]: lbfgs compares the loss at several points.*dropout"
@@ -388,3 +389,22 @@ def test_a_fork_from_adam_goes_on_with_lbfgs_to_a_lower_loss() -> None:
     assert before is not None
     assert after is not None
     assert after < 0.5 * before
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("clip", {"type": "value", "limit": 1.0}),
+        ("l1", 0.1),
+        ("max_norm", 2.0),
+        ("average", {"decay": 0.9}),
+        ("accumulate", 2),
+        ("frozen", [1]),
+        ("learning_rate_factors", {"1": 0.5}),
+    ],
+)
+def test_what_follows_one_batch_each_is_refused_by_its_place(option: str, value: Any) -> None:
+    net, spec = network(), training(optimizer={"type": "lbfgs"}, **{option: value})
+
+    with pytest.raises(SpecError, match=rf"training\.{option}: lbfgs takes whole steps along its own line"):
+        check_updates(net, spec)
