@@ -12,7 +12,7 @@ from engine.parameters import Array, Shape, Shapes
 from engine.plans import Plan, call, dot, sum_columns
 
 INITIALIZER = "glorot_uniform"
-RECURRENT_INITIALIZER = "glorot_uniform"
+RECURRENT_INITIALIZER = "orthogonal"
 
 
 class RecurrentSpec(Choice):
