@@ -170,6 +170,13 @@ ColumnName = Annotated[str, Field(min_length=1, max_length=500)]
 DEFAULT_HIDDEN = (DenseSpec(units=64, activation=ReluSpec()), DenseSpec(units=32, activation=ReluSpec()))
 
 
+class WarmStartSpec(Spec):
+    """Another run whose parameters this one begins with, layer by layer, where name and shape are the same."""
+
+    run: Annotated[str, Field(max_length=60, pattern=r"^\w+$", description="A run's id.")]
+    at: Annotated[str, Field(max_length=80, description="best, last, epoch:3 or checkpoint:ckpt_…")] = "best"
+
+
 class RunSpec(Spec):
     """One training of one network on one dataset with one seed; only `target` is required."""
 
@@ -183,6 +190,7 @@ class RunSpec(Spec):
     split: SplitSpec = SplitSpec()
     network: NetworkSpec = NetworkSpec(layers=DEFAULT_HIDDEN)
     training: TrainingSpec = TrainingSpec()
+    warm_start: WarmStartSpec | None = Field(None, description="Begin with what another run has learned.")
     seed: int = Field(0, ge=0, lt=2**63, strict=True)
 
 

@@ -18,6 +18,7 @@ from engine.spec import RunSpec, resolve
 from engine.training import Best
 from service.domain import checkpoints, datasets
 from service.domain.training import Plan, check_sizes, plan, plan_of
+from service.domain.warm_starts import WarmStart, begin, warm_start
 from service.errors import Conflict, Fault, NotFound, TooManyRuns, Unprocessable
 from service.ids import new_id
 from service.settings import Limits
@@ -93,21 +94,35 @@ class RunDetail:
 # Accepting ---------------------------------------------------------------------------------------------------------
 
 
-def validate(database: Database, data: Path, dataset_id: str, spec: RunSpec, limits: Limits) -> tuple[DatasetRow, Plan]:
+@dataclass(frozen=True)
+class Draft:
+    """A run that could be accepted."""
+
+    dataset: DatasetRow
+    plan: Plan
+    start: WarmStart | None
+    """What it begins with, where that is another run's."""
+
+
+def validate(database: Database, data: Path, dataset_id: str, spec: RunSpec, limits: Limits) -> Draft:
     """What the run would be, without accepting it. Fitting may take its time, so no transaction is held open."""
     with database.read() as session:
         dataset = datasets.get(session, dataset_id)
-    return dataset, plan(spec, datasets.table_of(data, dataset.id), limits)
+    what = plan(spec, datasets.table_of(data, dataset.id), limits)
+    start = warm_start(database, what)
+    if start is not None:
+        what = replace(what, warnings=(*what.warnings, *start.warnings))
+    return Draft(dataset, what, start)
 
 
-def accept(
-    session: Session, dataset: DatasetRow, what: Plan, sent: Mapping[str, Any], labels: Labels, limits: Limits
-) -> RunDetail:
-    """Put a planned run into the queue. `sent` is the spec as the client wrote it."""
+def accept(session: Session, draft: Draft, sent: Mapping[str, Any], labels: Labels, limits: Limits) -> RunDetail:
+    """Put a run into the queue. `sent` is the spec as the client wrote it."""
     refuse_full_queue(session, limits)
-    datasets.get(session, dataset.id)
-    row = _row(dataset, what, sent, labels)
+    datasets.get(session, draft.dataset.id)
+    row = _row(draft.dataset, draft.plan, sent, labels)
     store.add(session, row, labels.tags)
+    if draft.start is not None:
+        begin(session, row, draft.start)
     _log_acceptance(session, row)
     return get(session, row.id)
 

@@ -74,20 +74,20 @@ def create_run(
             known = idempotency.replay(session, key, route, digest)
         if known is not None:
             return _given(known)
-    dataset, plan = runs.validate(database, settings.data, body.dataset, body.spec(), settings.limits)
+    draft = runs.validate(database, settings.data, body.dataset, body.spec(), settings.limits)
     labels = Labels(body.name, body.notes, tuple(body.tags), body.priority)
     try:
         with database.write() as session:
             if key is not None and (known := idempotency.replay(session, key, route, digest)) is not None:
                 return _given(known)
-            detail = runs.accept(session, dataset, plan, body.sent(), labels, settings.limits)
+            detail = runs.accept(session, draft, body.sent(), labels, settings.limits)
             content = RunBody.of(detail).model_dump_json().encode()
             answer = Answer(201, {"Location": f"/v1/runs/{detail.row.id}"}, content)
             if key is not None:
                 idempotency.record(session, key, route, digest, answer)
     except IntegrityError as error:
         with database.read() as session:
-            datasets.get(session, dataset.id)  # NotFound where it was deleted meanwhile
+            datasets.get(session, draft.dataset.id)  # NotFound where it was deleted meanwhile
         if key is None:
             raise
         raise Conflict("A request with this Idempotency-Key is being answered.", code="in_flight") from error
@@ -101,7 +101,7 @@ def _given(answer: Answer) -> Response:
 @router.post("/validate", responses=errors_of(400, 404, 413, 422), dependencies=[PlanTurn])
 def validate_run(body: RunCreate, database: DatabaseDep, settings: SettingsDep) -> PlanBody:
     """What the run would be: the resolved spec, shapes, memory, an estimate of the time. Nothing is stored."""
-    return PlanBody.of(runs.validate(database, settings.data, body.dataset, body.spec(), settings.limits)[1])
+    return PlanBody.of(runs.validate(database, settings.data, body.dataset, body.spec(), settings.limits).plan)
 
 
 @router.get("", responses=errors_of(400, 422))

@@ -667,3 +667,58 @@ def test_a_layer_that_is_not_there_can_not_be_frozen(shared: Api) -> None:
     found = problem(shared.post("/v1/runs", body), 422, "unknown_layer")
 
     assert found["errors"][0]["pointer"] == "/training/frozen"
+
+
+# Warm starts -------------------------------------------------------------------------------------------------------
+
+
+def weights(api: Api, run_id: str, at: str = "last") -> Json:
+    found: Json = api.get(f"/v1/runs/{run_id}/checkpoints/{at}/weights").json()["parameters"]
+    return found
+
+
+def test_a_run_begins_with_what_another_has_learned(api: Api) -> None:
+    first = api.train(training={"epochs": 5})
+    frozen = {"epochs": 2, "frozen": [1, 2]}
+
+    second = api.train(warm_start={"run": first["id"]}, training=frozen, seed=9)
+
+    assert second["status"] == "succeeded"
+    assert second["parent"]["run"] == first["id"]
+    assert weights(api, second["id"]) == weights(api, first["id"], "best")
+
+
+def test_layers_without_a_twin_are_drawn_anew_and_named(api: Api) -> None:
+    first = api.train()
+    layers = [{"type": "dense", "units": 4, "activation": "tanh"}, {"type": "dense", "units": 3}]
+
+    second = api.create(warm_start={"run": first["id"]}, network={"layers": layers})
+
+    assert second["warnings"] == [f"W.2, b.2, W.3, b.3: no twin of this name and shape in {first['id']}, so drawn anew"]
+    assert weights(api, second["id"])["W.1"] == weights(api, first["id"], "best")["W.1"]
+
+
+def test_a_warm_start_outlives_its_source(api: Api) -> None:
+    first = api.train()
+    second = api.create(warm_start={"run": first["id"]})
+
+    assert api.delete(f"/v1/runs/{first['id']}").status_code == 204
+    api.work()
+
+    assert api.run(second["id"])["status"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ({"warm_start": {"run": "run_nowhere"}}, 404, "not_found"),
+        ({"warm_start": {"at": "epoch:99"}}, 404, "no_checkpoint"),
+        ({"network": {"layers": [{"type": "dense", "units": 5}, {"type": "dense", "units": 7}]}}, 422, None),
+    ],
+)
+def test_a_warm_start_that_can_not_be_is_refused(api: Api, change: Json, status: int, code: str | None) -> None:
+    first = api.train()
+    body = {"dataset": first["dataset"]["id"], "target": "label", **QUICK, **change}
+    body["warm_start"] = {"run": first["id"], **change.get("warm_start", {})}
+
+    problem(api.post("/v1/runs", body), status, code)
