@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.data import Bounds, ingest_csv, ingest_json, open_table, profile
 from engine.errors import DataError
-from service.errors import TooLarge, Unprocessable
+from service.errors import TooLarge, Unavailable, Unprocessable
 from service.processes import context, let_signals_in, limit_memory
 from service.settings import Limits
 
@@ -38,7 +38,8 @@ class Parsed:
 def parse(source: Path, target: Path, *, media_type: str, limits: Limits) -> dict[str, Any]:
     """Parse `source` into an Arrow file at `target`; gives rows, columns, profile and warnings.
 
-    Raises DataError for a file that can't be used, TooLarge or Unprocessable where it bursts its bounds.
+    Raises DataError for a file that can't be used, TooLarge or Unprocessable where it bursts its bounds, Unavailable
+    where no process could be started.
     """
     started = context()
     receiver, sender = started.Pipe(duplex=False)
@@ -46,8 +47,16 @@ def parse(source: Path, target: Path, *, media_type: str, limits: Limits) -> dic
     process = started.Process(
         target=_work, args=(sender, source, target, media_type, bounds, limits.ingest_memory_bytes), daemon=True
     )
-    process.start()
-    sender.close()
+    try:
+        process.start()
+    except (
+        EOFError,
+        ConnectionError,
+    ) as error:  # the process that starts others is gone; the next start brings it back
+        receiver.close()
+        raise Unavailable("The process that reads uploads could not be started; send it again.") from error
+    finally:
+        sender.close()
     try:
         if not receiver.poll(limits.ingest_seconds):
             raise Unprocessable(

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from service.processes import context, let_signals_in
-from tests.acceptance.test_durability import digits_under_way, is_alive, kinds, row, start_digits
+from tests.acceptance.test_durability import digits_under_way, kinds, row, start_digits
 from tests.support import PATIENCE_SECONDS, server, until
 
 
@@ -37,11 +37,10 @@ def test_a_run_outlives_the_process_that_started_its_worker(tmp_path: Path) -> N
     with server(tmp_path / "data", CHAINRULE_WORKERS="1") as served:
         brief = {"epochs": 1, "batch_size": 4, "early_stopping": None}
         first = start_digits(served.client, training=brief)
+        second = start_digits(served.client, training={**brief, "batch_size": 64})
         until(lambda: served.client.run(first.id).progress > 0, what="a first step")
         for pid in served.starters():
             os.kill(pid, signal.SIGKILL)
-            until(lambda pid=pid: not is_alive(pid), what="its end")
-        second = start_digits(served.client, training={**brief, "batch_size": 64})
 
         done = [served.client.wait(run.id, timeout_seconds=PATIENCE_SECONDS) for run in (first, second)]
 
