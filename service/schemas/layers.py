@@ -36,6 +36,8 @@ class CatalogueBody(Body):
             "losses": [],
             "initializers": [],
             "optimizers": [],
+            "schedules": [],
+            "clips": [],
             "metrics": [],
         }
     )

@@ -245,6 +245,7 @@ class PlanBody(Body):
             "rows": {"train": 105, "validation": 23, "test": 22},
             "inputs": ["sepal_length", "sepal_width", "petal_length", "petal_width"],
             "steps_per_epoch": 4,
+            "learning_rates": [0.001],
             "memory_bytes": 25_100_000,
             "estimated_seconds": 0.4,
             "preprocessing": {},
