@@ -185,7 +185,9 @@ class RunSpec(Spec):
         BeforeValidator(_listed, json_schema_input_type=str | list[str]),
         Field(min_length=1, max_length=1000),
     ]
-    features: tuple[ColumnName, ...] | None = Field(None, description="The columns to learn from; all others if null.")
+    features: Annotated[tuple[ColumnName, ...], Field(min_length=1)] | None = Field(
+        None, description="The columns to learn from; all others if null."
+    )
     task: Task = "auto"
     split: SplitSpec = SplitSpec()
     network: NetworkSpec = NetworkSpec(layers=DEFAULT_HIDDEN)

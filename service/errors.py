@@ -21,6 +21,22 @@ from dataclasses import dataclass
 from typing import Any
 
 
+def path_in(body: Any, path: Sequence[str | int]) -> list[str | int]:
+    """The way through a body to what pydantic complains of, without the names of its own branches.
+
+    Where a field may be of several kinds, pydantic puts the kind into the path; no such key is in the body.
+    """
+    found: list[str | int] = []
+    for number, part in enumerate(path):
+        is_there = part in body if isinstance(body, dict) else isinstance(body, list) and part in range(len(body))
+        if is_there:
+            body = body[part]
+            found.append(part)
+        elif isinstance(body, dict) and number == len(path) - 1:
+            found.append(part)  # a field that is missing
+    return found
+
+
 @dataclass(frozen=True)
 class Fault:
     """One place in a request that is wrong. `pointer` is a JSON pointer (RFC 6901) into the body, or a parameter."""

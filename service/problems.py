@@ -4,6 +4,7 @@ import errno
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -140,7 +141,7 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, RequestValidationError):
-        return _invalid(error.errors())
+        return _invalid(error.errors(), error.body)
     if isinstance(error, SpecError):
         fault = Fault(pointer_of(error.place), error.code, error.message, error.allowed or None)
         return Unprocessable(str(error), code=error.code, errors=[fault])
@@ -166,19 +167,27 @@ def problem_of(error: Exception) -> Problem:
     return Problem("Something unexpected happened; the server's log has the details.")
 
 
-def _invalid(found: Sequence[Mapping[str, Any]]) -> Problem:
-    """FastAPI's own complaints, each with its place; never the value that was sent."""
-    faults = []
+def _invalid(found: Sequence[Mapping[str, Any]], body: Any) -> Problem:
+    """FastAPI's own complaints, one for each place; never the value that was sent."""
+    faults: dict[str, Fault] = {}
     for item in found:
         where, *path = item["loc"]
         if item["type"] == "json_invalid":
             return errors.BadRequest(f"The body is not JSON: {item['ctx']['error']}.", code="not_json")
-        pointer = "/" + "/".join(_escape(str(part)) for part in path) if where == "body" else f"{where}: {path[0]}"
-        allowed = _allowed(item)
-        faults.append(Fault(pointer if path else "", str(item["type"]), str(item["msg"]), allowed))
-    listed = "; ".join(f"{fault.pointer or 'body'}: {fault.detail}" for fault in faults[:3])
-    more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
-    return Unprocessable(f"{listed}{more}", errors=faults)
+        if where == "body":
+            pointer = "".join(f"/{_escape(str(part))}" for part in errors.path_in(body, path))
+        else:
+            pointer = f"{where}: {path[0]}"
+        other = faults.get(pointer)
+        allowed = (*((other and other.allowed) or ()), *(_allowed(item) or ())) or None
+        faults[pointer] = (
+            Fault(pointer, str(item["type"]), str(item["msg"]), allowed)
+            if other is None
+            else replace(other, allowed=allowed)
+        )
+    listed = [f"{fault.pointer or 'body'}: {fault.detail}" for fault in faults.values()]
+    more = f"; and {len(listed) - 3} more" if len(listed) > 3 else ""
+    return Unprocessable(f"{'; '.join(listed[:3])}{more}", errors=list(faults.values()))
 
 
 def _allowed(item: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -206,6 +215,8 @@ def _is_full(error: Exception) -> bool:
 
 def pointer_of(place: str) -> str:
     """A JSON pointer (RFC 6901) of an engine's place: /network/layers/2/units of network.layers[2].units."""
+    if place.startswith("parameters."):
+        return f"/parameters/{_escape(place.removeprefix('parameters.'))}"  # whose names have dots of their own
     parts = re.findall(r"[^.\[\]]+", place)
     return "/" + "/".join(_escape(part) for part in parts)
 

@@ -125,7 +125,7 @@ WRONG = {
     "a row of another length": ({"X": [[1, 2, 3, 4], [1]]}, "/X"),
     "Y for other rows": ({"Y": [[1, 2]]}, "/Y"),
     "a missing parameter": ({"parameters": {}}, "/parameters"),
-    "a misshapen parameter": ({"parameters.W.1": [[1]]}, "/parameters/W/1"),
+    "a misshapen parameter": ({"parameters.W.1": [[1]]}, "/parameters/W.1"),
     "an unknown quantity": ({"quantities": ["dQ"]}, "/quantities/0"),
     "an unknown field": ({"model": 1}, "/model"),
     "an output": ({"network": {"layers": [{"type": "dense", "units": 2}], "output": "auto"}}, "/network/output"),

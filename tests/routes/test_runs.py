@@ -16,7 +16,7 @@ INVALID = {
     "an unknown field": ({"epochs": 5}, "/epochs", "extra_forbidden"),
     "an unknown field deep inside": ({"training": {"speed": 1}}, "/training/speed", "extra_forbidden"),
     "an unknown layer": ({"network": {"layers": [{"type": "conv9"}]}}, "/network/layers/0", "union_tag_invalid"),
-    "no units": ({"network": {"layers": [{"type": "dense", "units": 0}]}}, "/network/layers/0/dense/units", None),
+    "no units": ({"network": {"layers": [{"type": "dense", "units": 0}]}}, "/network/layers/0/units", None),
     "an unknown target": ({"target": "colour"}, "/target", "unknown_column"),
     "an unknown feature": ({"features": ["z"]}, "/features/0", "unknown_column"),
     "the target among the features": ({"features": ["x", "label"]}, "/features/1", None),
@@ -722,3 +722,24 @@ def test_a_warm_start_that_can_not_be_is_refused(api: Api, change: Json, status:
     body["warm_start"] = {"run": first["id"], **change.get("warm_start", {})}
 
     problem(api.post("/v1/runs", body), status, code)
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"training": {"optimizer": {"type": "adam", "learning_rate": -1}}}, "/training/optimizer/learning_rate"),
+        ({"training": {"optimizer": {"type": "adam", "rate": 1}}}, "/training/optimizer/rate"),
+        ({"training": {"optimizer": "adamant"}}, "/training/optimizer"),
+        ({"training": {"schedule": "multi_step"}}, "/training/schedule"),
+        ({"training": {"early_stopping": {"monitor": "loss"}}}, "/training/early_stopping/monitor"),
+        ({"network": {"layers": [{"type": "dense", "units": 0}]}}, "/network/layers/0/units"),
+        ({"network": {"layers": [{"type": "dense"}]}}, "/network/layers/0/units"),
+        ({"features": []}, "/features"),
+    ],
+)
+def test_a_fault_points_to_its_place_in_the_body_once(shared: Api, change: Json, pointer: str) -> None:
+    body = {"dataset": shared.upload(), "target": "label", **change}
+
+    found = problem(shared.post("/v1/runs", body), 422)["errors"]
+
+    assert [fault["pointer"] for fault in found] == [pointer]
