@@ -49,11 +49,8 @@ def parse(source: Path, target: Path, *, media_type: str, limits: Limits) -> dic
     )
     try:
         process.start()
-    except (
-        EOFError,
-        ConnectionError,
-    ) as error:  # the process that starts others is gone; the next start brings it back
-        receiver.close()
+    except (EOFError, ConnectionError) as error:
+        receiver.close()  # the process that starts others is gone; the next start brings it back
         raise Unavailable("The process that reads uploads could not be started; send it again.") from error
     finally:
         sender.close()
