@@ -21,6 +21,11 @@ from dataclasses import dataclass
 from typing import Any
 
 
+def pointer(path: Sequence[str | int]) -> str:
+    """A JSON pointer (RFC 6901)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
 def path_in(body: Any, path: Sequence[str | int]) -> list[str | int]:
     """The way through a body to what pydantic complains of, without the names of its own branches.
 

@@ -175,7 +175,7 @@ def _invalid(found: Sequence[Mapping[str, Any]], body: Any) -> Problem:
         if item["type"] == "json_invalid":
             return errors.BadRequest(f"The body is not JSON: {item['ctx']['error']}.", code="not_json")
         if where == "body":
-            pointer = "".join(f"/{_escape(str(part))}" for part in errors.path_in(body, path))
+            pointer = errors.pointer(errors.path_in(body, path))
         else:
             pointer = f"{where}: {path[0]}"
         other = faults.get(pointer)
@@ -216,10 +216,5 @@ def _is_full(error: Exception) -> bool:
 def pointer_of(place: str) -> str:
     """A JSON pointer (RFC 6901) of an engine's place: /network/layers/2/units of network.layers[2].units."""
     if place.startswith("parameters."):
-        return f"/parameters/{_escape(place.removeprefix('parameters.'))}"  # whose names have dots of their own
-    parts = re.findall(r"[^.\[\]]+", place)
-    return "/" + "/".join(_escape(part) for part in parts)
-
-
-def _escape(part: str) -> str:
-    return part.replace("~", "~0").replace("/", "~1")
+        return errors.pointer(["parameters", place.removeprefix("parameters.")])  # whose names have dots of their own
+    return errors.pointer(re.findall(r"[^.\[\]]+", place))

@@ -5,6 +5,7 @@ are decided by the whole column, every spelling is kept, and memory stays flat. 
 """
 
 import json
+import mmap
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ _INTEGER = r"^(0|-?[1-9]\d{0,14})$"
 _LEADING_ZERO = r"^[+-]?0\d"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """Half of a character, which JSON can write and UTF-8 can't."""
+_OPENING, _CLOSING = re.compile(rb'(?:^|(?<=[,\r\n]))"'), re.compile(rb'(?:[^"]|"")*"(?!")')
+"""A quote that begins a cell, and all up to the one that ends it: two in a row stand for one within."""
 _BOOLEANS = {"true": 1.0, "false": 0.0}
 """In any capitalisation."""
 _OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs"}
@@ -181,6 +184,8 @@ def _csv_error(source: Path, message: str, ragged: Sequence[Any]) -> DataError:
         return DataError("file", "expected a header line and rows, got an empty file", code="empty")
     if wrong := _first_not_utf8(source):
         return DataError("file", f"expected text in UTF-8, got {wrong}", code="not_utf8")
+    if line := _open_quote(source):
+        return _never_closed(line)
     if ragged:
         row = ragged[0]  # its number counts the header but no blank lines, so it is not the line in the file
         expected = f"{row.expected_columns} cell{'s' if row.expected_columns != 1 else ''}"
@@ -209,6 +214,22 @@ def _first_not_utf8(source: Path) -> str | None:
                 return f"the byte 0x{block[error.start]:02x} {where}"
             offset += len(block)
     return None
+
+
+def _open_quote(source: Path) -> int | None:
+    """The line in which a cell's quote begins that never ends, so that the rest of the file is that cell."""
+    with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        end = 0
+        while opening := _OPENING.search(content, end):
+            closing = _CLOSING.search(content, opening.end())
+            if closing is None:
+                return content[: opening.end()].count(b"\n") + 1
+            end = closing.end()
+    return None
+
+
+def _never_closed(line: int) -> DataError:
+    return DataError("file", f"expected the quote in line {line} to end, got the end of the file", code="open_quote")
 
 
 def _first_line(source: Path) -> str:
@@ -245,11 +266,15 @@ def _header(source: Path, bounds: Bounds) -> tuple[list[str], list[str]]:
 
 
 def _csv_blocks(source: Path, names: Sequence[str]) -> Iterator[_Block]:
-    is_first = True
+    is_first, last = True, ""
     for batch in _csv_reader(source, len(names)):
         data = batch.slice(1) if is_first else batch
         is_first = False
+        if batch.num_rows:
+            last = batch.columns[-1][-1].as_py()
         yield _Block(data.columns, data.num_rows)
+    if "\n" in last and (line := _open_quote(source)):  # pyarrow takes the end of the file for the end of the cell
+        raise _never_closed(line)
 
 
 def _check_names(names: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ from engine.training import Best
 from service.domain import checkpoints, datasets
 from service.domain.training import Plan, check_sizes, plan, plan_of
 from service.domain.warm_starts import WarmStart, begin, warm_start
-from service.errors import Conflict, Fault, NotFound, TooManyRuns, Unprocessable, path_in
+from service.errors import Conflict, Fault, NotFound, TooManyRuns, Unprocessable, path_in, pointer
 from service.ids import new_id
 from service.settings import Limits
 from service.store import checkpoints as stored
@@ -408,8 +408,7 @@ def _overridden(parent: RunRow, overrides: Mapping[str, Any]) -> RunSpec:
         raise Unprocessable(
             "The overrides do not make a valid spec.",
             errors=[
-                Fault("".join(f"/{part}" for part in path_in(merged, fault["loc"])), fault["type"], fault["msg"])
-                for fault in error.errors()
+                Fault(pointer(path_in(merged, fault["loc"])), fault["type"], fault["msg"]) for fault in error.errors()
             ],
         ) from error
 

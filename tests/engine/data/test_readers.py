@@ -405,3 +405,22 @@ def test_json_that_holds_no_rows_is_refused(tmp_path: Path, text: str, message: 
 
     with pytest.raises(DataError, match=message):
         json_rows(tmp_path / "rows.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ('0,w\n1,"x\n2,y\n3,z\n', 2),
+        ('a,b\n1,"one ""two"""\n2,y\n3,"open\n4,z\n', 4),
+        ('a,b\n"1,x\n2,y\n', 2),
+    ],
+)
+def test_a_quote_that_never_ends_is_named_by_its_line(content: str, line: int) -> None:
+    with pytest.raises(DataError, match=rf"expected the quote in line {line} to end, got the end of the file"):
+        read_csv(content)
+
+
+def test_quotes_within_a_cell_and_lines_within_quotes_are_kept() -> None:
+    _, table = read_csv('a,b\n1,"two\nlines"\n2,5" pipe\n3,"last\ncell"\n')
+
+    assert [row["b"] for row in rows_of(table)] == ["two\nlines", '5" pipe', "last\ncell"]
