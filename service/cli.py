@@ -489,10 +489,10 @@ FORESEEN = frozenset(
         "CannotServe",
         "FolderUnusable",
         "DatabaseTooNew",
+        "DatabaseUnusable",
         "BackupFailed",
         "BadSettings",
         "RowsRefused",
-        "ArgumentError",  # SQLAlchemy: an address of a database that is none
     }
 )
 """Errors whose text is a sentence for the user; by name, so that no command loads the modules of another."""

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import BadRequest, Forbidden, HeadersTooLarge, Problem, TooLarge, Unauthorized
+from service.errors import BadRequest, Forbidden, HeadersTooLarge, Problem, TooLarge, Unauthorized, Unavailable
 from service.problems import answer
 from service.settings import Settings
 
@@ -39,7 +39,10 @@ class Door:
             await self._pass_on(scope, _Body(receive, limit, self.settings.read_seconds), send)
 
     async def _pass_on(self, scope: Scope, body: "_Body", send: Send) -> None:
-        """Let the app answer, unless it did so only because the body broke off here: then say why it did."""
+        """Let the app answer, unless it did so only because the body broke off here: then say why it did.
+
+        A server that stops cancels what takes too long; that too is an answer, and not an error of ours to be logged.
+        """
         has_started = False
 
         async def answering(message: Message) -> None:
@@ -48,7 +51,14 @@ class Door:
                 has_started = True
                 await send(message)
 
-        await self.app(scope, body.receive, answering)
+        try:
+            await self.app(scope, body.receive, answering)
+        except asyncio.CancelledError:
+            if has_started:
+                raise
+            stopping = Unavailable("The server stops; try again once it is back.", code="stopping", headers=CLOSE)
+            await answer(stopping, scope["path"])(scope, body.receive, send)
+            return
         if body.problem is not None and not has_started:
             await answer(body.problem, scope["path"])(scope, body.receive, send)
 

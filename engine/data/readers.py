@@ -9,6 +9,7 @@ import mmap
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +184,7 @@ def _csv_error(source: Path, message: str, ragged: Sequence[Any]) -> DataError:
     if "Empty CSV" in message:
         return DataError("file", "expected a header line and rows, got an empty file", code="empty")
     if wrong := _first_not_utf8(source):
-        return DataError("file", f"expected text in UTF-8, got {wrong}", code="not_utf8")
+        return _not_utf8(wrong)
     if line := _open_quote(source):
         return _never_closed(line)
     if ragged:
@@ -201,11 +202,14 @@ def _csv_error(source: Path, message: str, ragged: Sequence[Any]) -> DataError:
     return DataError("file", f"expected comma-separated text: {message}", code="not_csv")
 
 
-def _first_not_utf8(source: Path) -> str | None:
-    """The first byte that is not UTF-8, in words; None if there is none."""
+def _first_not_utf8(source: Path, *, blocks: int | None = None) -> str | None:
+    """The first byte that is not UTF-8, in words; None if there is none, or none in so many blocks."""
     offset = 0
     with source.open("rb") as file:
-        while block := file.read(BLOCK_BYTES) + file.readline():  # a line's end never lies within a character
+        for _ in count() if blocks is None else range(blocks):
+            block = file.read(BLOCK_BYTES) + file.readline()  # a line's end never lies within a character
+            if not block:
+                break
             try:
                 block.decode()
             except UnicodeDecodeError as error:
@@ -232,6 +236,10 @@ def _never_closed(line: int) -> DataError:
     return DataError("file", f"expected the quote in line {line} to end, got the end of the file", code="open_quote")
 
 
+def _not_utf8(wrong: str) -> DataError:
+    return DataError("file", f"expected text in UTF-8, got {wrong}", code="not_utf8")
+
+
 def _first_line(source: Path) -> str:
     with source.open("rb") as file:
         return file.readline(BLOCK_BYTES).decode(errors="replace")
@@ -249,6 +257,8 @@ def _delimiter_hint(header: str) -> str | None:
 
 
 def _header(source: Path, bounds: Bounds) -> tuple[list[str], list[str]]:
+    if wrong := _first_not_utf8(source, blocks=1):  # what is no text at all makes pyarrow print a traceback of its own
+        raise _not_utf8(wrong)
     first = next(_csv_reader(source, None), None)
     if first is None or first.num_rows == 0:
         raise DataError("file", "expected a header line and rows, got an empty file", code="empty")

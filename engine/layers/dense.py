@@ -10,7 +10,7 @@ from engine.layers.activations import ACTIVATIONS, ActivationSpec, IdentitySpec
 from engine.layers.base import Layer, Slot
 from engine.options import AutoSpec, Choice, Field
 from engine.parameters import Array, Shape, Shapes
-from engine.plans import Plan, call, dot, sum_rows
+from engine.plans import Plan, call, dot, matrix, sum_rows
 
 MAXIMUM_UNITS = 65_536
 
@@ -58,20 +58,15 @@ class Dense(Layer):
         initialize(values["W"], self.init, generator, n_in=n_in, n_out=n_out)
 
     def forward(self, slot: Slot) -> Plan:
-        X, Z = _matrix(slot.x), _matrix(slot.y)
+        X, Z = matrix(slot.x), matrix(slot.y)
         yield dot(X, slot.params["W"], Z)
         if self.use_bias:
             yield call(np.add, Z, slot.params["b"], Z)
 
     def backward(self, slot: Slot) -> Plan:
-        X, dZ = _matrix(slot.x), _matrix(slot.dy)
+        X, dZ = matrix(slot.x), matrix(slot.dy)
         yield dot(X.T, dZ, slot.grads["W"])
         if self.use_bias:
             yield sum_rows(dZ, slot.grads["b"])
         if slot.dx is not None:
-            yield dot(dZ, slot.params["W"].T, _matrix(slot.dx))
-
-
-def _matrix(array: Array) -> Array:
-    """The same numbers with one row for each along the last axis."""
-    return array.reshape(-1, array.shape[-1])
+            yield dot(dZ, slot.params["W"].T, matrix(slot.dx))

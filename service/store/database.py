@@ -12,7 +12,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Float, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -23,6 +23,7 @@ import migrations
 SAFE_SQLITE = (3, 51, 3)
 """Releases before this one can lose pages when a checkpoint of the log races a commit of another process."""
 BUSY_SECONDS = 30
+KINDS = ("sqlite", "postgresql")
 
 _PRAGMAS = (
     "journal_mode = WAL",
@@ -37,15 +38,22 @@ UNAVAILABLE = (OperationalError, InterfaceError)
 """What a database that is locked, full or away raises: the same statement may succeed later. Other errors stay."""
 
 
+class DatabaseUnusable(Exception):  # noqa: N818 - said to the user in one sentence
+    """An address of a database that is none of ours, can't be spoken to, or does not answer."""
+
+
 class DatabaseTooNew(Exception):  # noqa: N818 - a state of things, said to the user in one sentence
     """The database was written by a newer release."""
 
 
 class Database:
-    """One database, by URL. `read` and `write` are its transactions."""
+    """One database, by URL. `read` and `write` are its transactions.
+
+    Raises DatabaseUnusable for a URL of another kind of database, or of one whose driver is not installed.
+    """
 
     def __init__(self, url: URL | str) -> None:
-        self.url = make_url(url)
+        self.url = _known(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.sqlite = _sqlite_module()
         self._readers, self._writers = self._pool(), self._pool().execution_options(writes=True)
@@ -53,7 +61,13 @@ class Database:
     def _pool(self) -> Engine:
         """Connections of their own: writers wait for each other, and readers should not wait with them."""
         options: dict[str, Any] = {"module": self.sqlite} if self.is_sqlite else {"pool_pre_ping": True}
-        pool = create_engine(self.url, **options)
+        try:
+            pool = create_engine(self.url, **options)
+        except ImportError as error:
+            raise DatabaseUnusable(
+                f"the driver for {self.url.drivername} is not installed: pip install 'chainrule[postgresql]', "
+                "and let CHAINRULE_DATABASE_URL begin with postgresql+psycopg://"
+            ) from error
         if self.is_sqlite:
             event.listen(pool, "connect", _prepare_connection)
             event.listen(pool, "begin", _begin)
@@ -91,6 +105,20 @@ class Database:
         """Close every connection."""
         self._readers.dispose()
         self._writers.dispose()
+
+
+def _known(url: URL | str) -> URL:
+    """The parts of an address that SQLAlchemy can make a connection from. It may hold a password, so it is not said."""
+    expected = "CHAINRULE_DATABASE_URL: expected sqlite:///file or postgresql+psycopg://user:password@host/name"
+    try:
+        found = make_url(url)
+        kind = found.get_backend_name()
+        found.get_dialect()
+    except ArgumentError as error:
+        raise DatabaseUnusable(expected) from error
+    if kind not in KINDS:
+        raise DatabaseUnusable(f"{expected}, got {kind}")
+    return found
 
 
 def _sqlite_module() -> ModuleType:
@@ -139,16 +167,20 @@ def _now_postgresql(element: database_now, compiler: SQLCompiler, **_: Any) -> s
 def migrate(database: Database) -> None:
     """Bring the tables up to date, in one transaction that one process at a time may hold.
 
-    Raises DatabaseTooNew for a database of a newer release.
+    Raises DatabaseTooNew for a database of a newer release, DatabaseUnusable for one that does not answer.
     """
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
-    with database.connection() as connection:
-        if not database.is_sqlite:
-            connection.execute(text("SELECT pg_advisory_xact_lock(4711202607)"))
-        _refuse_newer(config, connection)
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    try:
+        with database.connection() as connection:
+            if not database.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(4711202607)"))
+            _refuse_newer(config, connection)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except UNAVAILABLE as error:
+        where = database.url.render_as_string()
+        raise DatabaseUnusable(f"the database {where} can't be used: {str(error.orig).strip()}") from error
 
 
 def _refuse_newer(config: Config, connection: Connection) -> None:

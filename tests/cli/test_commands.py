@@ -482,6 +482,14 @@ def test_a_token_is_asked_for_and_given(tmp_path: Path) -> None:
     assert json.loads(listed.stdout) == []
 
 
+def test_a_database_of_another_kind_is_a_sentence(tmp_path: Path) -> None:
+    done = chainrule("serve", "--data", tmp_path / "data", ok=False, CHAINRULE_DATABASE_URL="mysql://host/name")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("chainrule: CHAINRULE_DATABASE_URL: expected sqlite:")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_full_disk_is_a_sentence_and_what_was_accepted_stays(tmp_path: Path) -> None:
     with server(tmp_path / "data", "--workers", "0") as found:
         kept = found.client.upload_bytes(TINY, name="kept")

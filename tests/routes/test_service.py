@@ -184,6 +184,26 @@ def test_a_body_that_stands_still_is_given_up(tmp_path: Path, path: str) -> None
         assert list((api.settings.data / "uploads").iterdir()) == []
 
 
+def test_what_a_server_that_stops_has_no_time_for_is_answered(api: Api) -> None:
+    is_reading = asyncio.Event()
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"x,y\n"
+        is_reading.set()
+        await asyncio.sleep(60)
+
+    async def ask(client: httpx.AsyncClient) -> httpx.Response:
+        upload = asyncio.create_task(
+            client.post("/v1/datasets", content=chunks(), headers={"Content-Type": "text/csv"})
+        )
+        await is_reading.wait()
+        upload.cancel()
+        return await upload
+
+    problem(api.ask(ask), 503, "stopping")
+    assert list((api.settings.data / "uploads").iterdir()) == []
+
+
 def test_a_client_that_goes_away_is_no_error_of_ours(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     async def nothing_more() -> dict[str, str]:
         return {"type": "http.disconnect"}

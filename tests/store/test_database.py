@@ -1,9 +1,11 @@
+import sys
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import select, text
 
-from service.store.database import Database, DatabaseTooNew, database_now, migrate
+from service.store.database import Database, DatabaseTooNew, DatabaseUnusable, database_now, migrate
 from service.store.tables import Row
 from tests.store import factories
 
@@ -31,6 +33,28 @@ def test_a_database_of_a_newer_release_is_refused(database: Database) -> None:
 
     with pytest.raises(DatabaseTooNew, match="revision 9999, which a newer release"):
         migrate(database)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://host/name", "postgresql+nothing://host/name"])
+def test_the_address_of_another_kind_of_database_is_refused(url: str) -> None:
+    with pytest.raises(DatabaseUnusable, match="CHAINRULE_DATABASE_URL: expected sqlite:"):
+        Database(url)
+
+
+def test_a_driver_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+
+    with pytest.raises(DatabaseUnusable, match=r"pip install 'chainrule\[postgresql\]'"):
+        Database("postgresql+psycopg://host/name")
+
+
+def test_a_database_that_does_not_answer_is_said_without_its_password() -> None:
+    database = Database("postgresql+psycopg://user:hunter2@127.0.0.1:1/name")
+
+    with pytest.raises(DatabaseUnusable, match=r"the database postgresql.* can't be used") as caught:
+        migrate(database)
+
+    assert "hunter2" not in str(caught.value)
 
 
 def test_the_database_has_a_clock_of_its_own(database: Database) -> None:

@@ -7,8 +7,8 @@ import numpy as np
 from engine.layers.activations.base import Activation
 from engine.layers.base import Slot
 from engine.options import Choice
-from engine.parameters import Array, Shapes
-from engine.plans import Plan, call, sum_columns
+from engine.parameters import Shapes
+from engine.plans import Plan, call, matrix, sum_columns
 
 
 class SoftmaxSpec(Choice):
@@ -31,7 +31,7 @@ class Softmax(Activation):
         return {"product": self.input_shape, "row": (*self.input_shape[:-1], 1)}
 
     def forward(self, slot: Slot) -> Plan:
-        Z, A, row = _matrix(slot.x), _matrix(slot.y), _matrix(slot.scratch["row"])
+        Z, A, row = matrix(slot.x), matrix(slot.y), matrix(slot.scratch["row"])
         yield call(np.maximum.reduce, Z, 1, None, row, True)
         yield call(np.subtract, Z, row, A)
         yield call(np.exp, A, A)
@@ -41,13 +41,9 @@ class Softmax(Activation):
     def backward(self, slot: Slot) -> Plan:
         if slot.dx is None:
             return
-        A, dA, dZ = _matrix(slot.y), _matrix(slot.dy), _matrix(slot.dx)
-        product, row = _matrix(slot.scratch["product"]), _matrix(slot.scratch["row"])
+        A, dA, dZ = matrix(slot.y), matrix(slot.dy), matrix(slot.dx)
+        product, row = matrix(slot.scratch["product"]), matrix(slot.scratch["row"])
         yield call(np.multiply, dA, A, product)
         yield sum_columns(product, row[:, 0])
         yield call(np.subtract, dA, row, dZ)
         yield call(np.multiply, dZ, A, dZ)
-
-
-def _matrix(array: Array) -> Array:
-    return array.reshape(-1, array.shape[-1])

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from engine.data import Column, Schema, csv_rows, json_rows
@@ -424,3 +425,10 @@ def test_quotes_within_a_cell_and_lines_within_quotes_are_kept() -> None:
     _, table = read_csv('a,b\n1,"two\nlines"\n2,5" pipe\n3,"last\ncell"\n')
 
     assert [row["b"] for row in rows_of(table)] == ["two\nlines", '5" pipe', "last\ncell"]
+
+
+def test_bytes_that_are_no_text_at_all_are_refused_without_a_word_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(DataError, match="expected text in UTF-8, got the byte"):
+        read_csv(np.random.default_rng(1).bytes(30_000))
+
+    assert capfd.readouterr().err == ""
