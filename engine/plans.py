@@ -52,6 +52,25 @@ def sum_columns(a: Array, out: Array) -> Call:
     return partial(a.dot, np.ones(a.shape[1], a.dtype), out)
 
 
+def largest_of_columns(a: Array, out: Array) -> Plan:
+    """out (m, 1) = the largest of each row of a (m, n).
+
+    Few columns are turned into rows first: NumPy compares two rows at once, but one row's numbers one after the other.
+    """
+    m, n = a.shape
+    if n > 64:
+        yield call(np.maximum.reduce, a, 1, None, out, True)
+        return
+    turned = np.empty((n, m), a.dtype)
+    yield call(np.copyto, turned, a.T)
+    yield call(np.maximum.reduce, turned, 0, None, out[:, 0])
+
+
+def add_to_rows(a: Array, b: Array) -> Call:
+    """a (m, n) += b (n,) in every row."""
+    return call(np.add, a, b if b.size > 1 else b.reshape(()), a)
+
+
 def run(plan: Iterable[Call]) -> None:
     """Make every call in turn, without NumPy's warnings: numbers that went wrong are found by looking at them.
 

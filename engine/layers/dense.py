@@ -10,7 +10,7 @@ from engine.layers.activations import ACTIVATIONS, ActivationSpec, IdentitySpec
 from engine.layers.base import Layer, Slot
 from engine.options import AutoSpec, Choice, Field
 from engine.parameters import Array, Shape, Shapes
-from engine.plans import Plan, call, dot, matrix, sum_rows
+from engine.plans import Plan, add_to_rows, dot, matrix, sum_rows
 
 MAXIMUM_UNITS = 65_536
 
@@ -61,7 +61,7 @@ class Dense(Layer):
         X, Z = matrix(slot.x), matrix(slot.y)
         yield dot(X, slot.params["W"], Z)
         if self.use_bias:
-            yield call(np.add, Z, slot.params["b"], Z)
+            yield add_to_rows(Z, slot.params["b"])
 
     def backward(self, slot: Slot) -> Plan:
         X, dZ = matrix(slot.x), matrix(slot.dy)

@@ -10,7 +10,7 @@ from engine.errors import DataError
 from engine.layers.activations import Activation
 from engine.options import Choice
 from engine.parameters import Array
-from engine.plans import Call, Plan, call, sum_columns
+from engine.plans import Call, Plan, call, sum_rows
 
 
 @dataclass(slots=True)
@@ -122,14 +122,20 @@ def y_over_a(Y: Array, A: Array, out: Array) -> Plan:
 
 
 def log_softmax(head: Head) -> Plan:
-    """product = log softmax Z, with the row's largest Z taken off first; `spare` and `row` are overwritten."""
-    product, spare, row = head.product, head.spare, head.row
-    yield call(np.maximum.reduce, head.Z, 1, None, row, True)
-    yield call(np.subtract, head.Z, row, product)
-    yield call(np.exp, product, spare)
-    yield sum_columns(spare, row[:, 0])
+    """product = log softmax Z, with the row's largest Z taken off first; `spare` and `row` are overwritten.
+
+    It is done to Z turned on its side: NumPy then goes along many rows at once instead of along the few classes of one.
+    """
+    row, turned = head.row[:, 0], head.Z.shape[::-1]
+    L, E = head.spare.reshape(turned), head.product.reshape(turned)
+    yield call(np.copyto, L, head.Z.T)
+    yield call(np.maximum.reduce, L, 0, None, row)
+    yield call(np.subtract, L, row, L)
+    yield call(np.exp, L, E)
+    yield sum_rows(E, row)
     yield call(np.log, row, row)
-    yield call(np.subtract, product, row, product)
+    yield call(np.subtract, L, row, L)
+    yield call(np.copyto, head.product, L.T)
 
 
 def check_each(Y: Array, holds: Array, expected: str) -> None:

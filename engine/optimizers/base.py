@@ -87,7 +87,7 @@ class Optimizer:
 
 
 class Updater:
-    """An optimizer bound to flat vectors: called, it updates them in place."""
+    """An optimizer bound to flat vectors: its `plan` updates them in place, by what `numbers` then hold."""
 
     def __init__(
         self,
@@ -96,15 +96,20 @@ class Updater:
         gradient: Array,
         moments: dict[str, Array],
         stretches: Sequence[Stretch],
+        *,
+        extra: int = 0,
     ) -> None:
         self.optimizer = optimizer
         dtype, size = parameters.dtype, min(BLOCK, parameters.size)
         spare, more = np.empty(size, dtype), np.empty(size, dtype)
-        self.numbers: dict[float, Array] = {}
+        self.factors = list(dict.fromkeys(stretch.factor for stretch in stretches))
+        width = len(optimizer.scalars)
+        self.numbers = np.zeros(len(self.factors) * width + extra, dtype)
+        """The optimizer's scalars for one factor after the other, then places for `extra` numbers of the caller's."""
         self.plan: list[Call] = []
         for stretch in stretches:
-            numbers = self.numbers.setdefault(stretch.factor, np.empty(len(optimizer.scalars), dtype))
-            scalars = {name: numbers[place : place + 1].reshape(()) for place, name in enumerate(optimizer.scalars)}
+            first = self.factors.index(stretch.factor) * width
+            scalars = {name: self.numbers[first + place, ...] for place, name in enumerate(optimizer.scalars)}
             for start in range(stretch.place.start, stretch.place.stop, BLOCK):
                 place = slice(start, min(start + BLOCK, stretch.place.stop))
                 length = place.stop - place.start
@@ -119,9 +124,6 @@ class Updater:
                 )
                 self.plan += optimizer.update(block)
 
-    def __call__(self, count: int, rate: float) -> None:
-        """Apply the update that is the count-th (from 1), at this learning rate."""
-        for factor, numbers in self.numbers.items():
-            numbers[:] = self.optimizer.numbers(count, rate * factor)
-        for each in self.plan:
-            each()
+    def numbers_of(self, count: int, rate: float) -> list[float]:
+        """The optimizer's scalars in the update that is the count-th (from 1), at this learning rate."""
+        return [number for factor in self.factors for number in self.optimizer.numbers(count, rate * factor)]

@@ -1,6 +1,7 @@
 """Chunks: some steps done in one go, their rows gathered together and their losses computed together."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from math import ceil
 
@@ -31,6 +32,16 @@ class Share:
     starts: list[int]
     """Where each batch's begin."""
 
+    @cached_property
+    def filled(self) -> Array:
+        """The batches it has rows of."""
+        return np.flatnonzero(self.counts)
+
+    @cached_property
+    def filled_starts(self) -> Array:
+        """Where the rows of each of these begin."""
+        return np.take(self.starts, self.filled)
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -41,10 +52,10 @@ class Chunk:
     plans: list[list[Call]]
     """Of each step, what fills the gradient."""
 
-    @property
-    def counts(self) -> list[int]:
+    @cached_property
+    def counts(self) -> Array:
         """How many rows each batch has."""
-        return [sum(counts) for counts in zip(*(share.counts for share in self.shares), strict=True)]
+        return np.asarray(np.sum([share.counts for share in self.shares], axis=0))
 
 
 class Chunks:
@@ -104,12 +115,12 @@ class Chunks:
 
     def losses(self, chunk: Chunk) -> list[float]:
         """The mean loss of each batch of the chunk, once their plans have run."""
-        totals = [0.0] * len(chunk.plans)
+        totals = np.zeros(len(chunk.plans))
         for workspace, share in zip(self.workspaces, chunk.shares, strict=True):
             examples = workspace.example_losses(sum(share.counts))
-            for number, (start, m) in enumerate(zip(share.starts, share.counts, strict=True)):
-                totals[number] += float(np.add.reduce(examples[start : start + m]))
-        return [total / m for total, m in zip(totals, chunk.counts, strict=True)]
+            totals[share.filled] += np.add.reduceat(examples, share.filled_starts)
+        means: list[float] = (totals / chunk.counts).tolist()
+        return means
 
     def parts(self, chunk: Chunk, number: int) -> list[Batch]:
         """The shards' parts of one of the chunk's batches."""

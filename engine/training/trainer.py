@@ -66,6 +66,7 @@ class Trainer:
         check_updates(network, training)
         state.suit(network, training, monitor=self.monitor)
         self.optimizer = OPTIMIZERS[training.optimizer.type](training.optimizer)
+        self.is_random = network.is_random
         self.chunks = Chunks(
             network, data, training, state.parameters, steps=steps_at_once, of_all_rows=self.optimizer.full_batch
         )
@@ -79,8 +80,14 @@ class Trainer:
 
     @cached_property
     def updates(self) -> Updates:
-        gradient, steps = self.chunks.gradient, self.steps_per_epoch
-        return Updates(self.network, self.training, self.state, gradient, steps_per_epoch=steps)
+        return Updates(
+            self.network,
+            self.training,
+            self.state,
+            self.chunks.gradient,
+            steps_per_epoch=self.steps_per_epoch,
+            steps_at_once=self.chunks.steps,
+        )
 
     @cached_property
     def objective(self) -> Objective:
@@ -105,20 +112,21 @@ class Trainer:
         """The next steps: their rows gathered together, then each on its own, then their losses together."""
         state, chunks, first, size = self.state, self.chunks, self.state.step, self.chunks.batch_size
         chunk = chunks.gather(order[first * size : (first + chunks.steps) * size])
-        gradient, update = chunks.gradient, self.updates
-        for number, plan in enumerate(chunk.plans):
-            if self.network.is_random:
+        square_of = chunks.gradient.dot
+        for number, (plan, update) in enumerate(zip(chunk.plans, self.updates.plans(len(chunk.plans)), strict=True)):
+            if self.is_random:
                 chunks.at(seed=self.seed, epoch=state.epoch, step=state.step)
             for each in plan:
                 each()
-            square = float(gradient.dot(gradient))
+            square = float(square_of(chunks.gradient))
             if not square < inf:
                 raise self._not_finite(chunk, number, step=state.step)
-            update()
+            for each in update:
+                each()
             state.step += 1
             state.gradient_norm += sqrt(square)
-        for number, loss in enumerate(chunks.losses(chunk)):
-            self._note_loss(loss, step=first + number)
+        for step, loss in enumerate(chunks.losses(chunk), start=first):
+            self._note_loss(loss, step=step)
 
     def _full_step(self) -> None:
         """The one step of an epoch whose optimizer looks at all rows together."""
@@ -142,7 +150,7 @@ class Trainer:
                 if not float(chunks.gradient.dot(chunks.gradient)) < inf:
                     raise self._not_finite(chunk, number, step=0)
                 np.add(gradient, chunks.gradient, out=gradient)
-            total += sum(loss * m for loss, m in zip(chunks.losses(chunk), chunk.counts, strict=True))
+            total += float(np.dot(chunks.losses(chunk), chunk.counts))
         return total / len(rows)
 
     def _learning_rate(self) -> float:

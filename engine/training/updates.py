@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,53 +18,83 @@ from engine.spec import TrainingSpec
 from engine.training.state import TrainingState
 
 
+class _Own(NamedTuple):
+    """The numbers of an update that are not the optimizer's."""
+
+    batches: float
+    """How many its gradient is the mean of."""
+    keep: float
+    """What the average of the weights keeps of itself."""
+    take: float
+    """What it takes of the weights."""
+
+
 class Updates:
     """The updates of a training under way, bound to its state and to the gradient of its batches."""
 
     def __init__(
-        self, network: Network, training: TrainingSpec, state: TrainingState, gradient: Array, *, steps_per_epoch: int
+        self,
+        network: Network,
+        training: TrainingSpec,
+        state: TrainingState,
+        gradient: Array,
+        *,
+        steps_per_epoch: int,
+        steps_at_once: int,
     ) -> None:
-        self.training, self.state, self.gradient, self.steps_per_epoch = training, state, gradient, steps_per_epoch
+        self.training, self.state, self.steps_per_epoch = training, state, steps_per_epoch
         self.rates = LearningRates(training)
         learned, layout = state.parameters[: network.parameter_count], Layout(network.shapes)
         optimizer = OPTIMIZERS[training.optimizer.type](training.optimizer)
-        self.update = Updater(optimizer, learned, gradient, state.moments, stretches(network, training))
-        clip = CLIPS[training.clip.type](training.clip).plan(layout, gradient) if training.clip else ()
-        self.before = [*clip, *penalty_plan(training.l1, training.l2, layout, learned, gradient)]
-        """What is done to a gradient before it changes the parameters."""
-        self.after = [*max_norm_plan(training.max_norm, layout, learned)] if training.max_norm else []
-        """What is done to the parameters after each update."""
-        self.keep, self.take = np.zeros((2, 1), state.parameters.dtype)
+        self.updater = Updater(
+            optimizer, learned, gradient, state.moments, stretches(network, training), extra=len(_Own._fields)
+        )
+        self.has_own = state.accumulated is not None or state.average is not None
+        numbers = self.updater.numbers
+        batches, keep, take = (numbers[place, ...] for place in range(-len(_Own._fields), 0))
+        self.waiting: list[Call] = []
+        """The plan of a step whose update waits for more batches."""
+        plan: list[Call] = []
+        if state.accumulated is not None:
+            self.waiting = [call(np.add, state.accumulated, gradient, state.accumulated)]
+            plan = [*self.waiting, call(np.divide, state.accumulated, batches, gradient)]
+            plan.append(call(state.accumulated.fill, 0))
+        if training.clip:
+            plan += CLIPS[training.clip.type](training.clip).plan(layout, gradient)
+        plan += [*penalty_plan(training.l1, training.l2, layout, learned, gradient), *self.updater.plan]
+        if training.max_norm:
+            plan += max_norm_plan(training.max_norm, layout, learned)
         if state.average is not None:
-            self.after += average_plan(state.average, state.parameters, self.keep, self.take)
+            plan += average_plan(state.average, state.parameters, keep, take)
+        self.ahead = np.zeros((steps_at_once, len(numbers)), gradient.dtype)
+        """What the numbers are to be in each of the next updates."""
+        self.changes = [[call(np.copyto, numbers, row), *plan] for row in self.ahead]
+        """The plan of each of the next updates."""
 
-    def __call__(self) -> None:
-        """A batch's gradient is there: change the parameters, unless more batches belong to this update."""
-        state, average = self.state, self.training.average
-        if not self._is_due():
-            return
-        for each in self.before:
-            each()
-        state.updates += 1
-        self.update(state.updates, self.rates.at(state, state.step, self.steps_per_epoch))
-        if average is not None:
-            self.keep[0] = keep = min(average.decay, (1 + state.updates) / (10 + state.updates))
-            self.take[0] = 1 - keep
-        for each in self.after:
-            each()
-
-    def _is_due(self) -> bool:
-        """Whether this step's gradient completes an update, which it then is the mean gradient of."""
+    def plans(self, steps: int) -> list[list[Call]]:
+        """What each of the next steps does once its gradient is there; the state counts their updates as made."""
         state, every = self.state, self.training.accumulate
-        if state.accumulated is None:
-            return True
-        np.add(state.accumulated, self.gradient, out=state.accumulated)
-        waiting = state.step % every + 1
-        if waiting < every and state.step + 1 < self.steps_per_epoch:
-            return False
-        np.divide(state.accumulated, waiting, out=self.gradient)
-        state.accumulated.fill(0)
-        return True
+        found: list[list[Call]] = []
+        numbers: list[list[float]] = []
+        for step in range(state.step, state.step + steps):
+            batches = step % every + 1
+            if batches < every and step + 1 < self.steps_per_epoch:
+                found.append(self.waiting)
+                continue
+            rate = self.rates.at(state, step, self.steps_per_epoch)
+            state.updates += 1
+            found.append(self.changes[len(numbers)])
+            numbers.append(self.updater.numbers_of(state.updates, rate))
+            if self.has_own:
+                numbers[-1] += self._own(batches)
+        if numbers:
+            self.ahead[: len(numbers), : len(numbers[0])] = numbers
+        return found
+
+    def _own(self, batches: int) -> _Own:
+        average, updates = self.training.average, self.state.updates
+        keep = min(average.decay, (1 + updates) / (10 + updates)) if average else 1.0
+        return _Own(batches, keep, 1 - keep)
 
 
 class LearningRates:

@@ -8,7 +8,7 @@ from engine.layers.activations.base import Activation
 from engine.layers.base import Slot
 from engine.options import Choice
 from engine.parameters import Shapes
-from engine.plans import Plan, call, matrix, sum_columns
+from engine.plans import Plan, call, largest_of_columns, matrix, sum_columns
 
 
 class SoftmaxSpec(Choice):
@@ -32,7 +32,7 @@ class Softmax(Activation):
 
     def forward(self, slot: Slot) -> Plan:
         Z, A, row = matrix(slot.x), matrix(slot.y), matrix(slot.scratch["row"])
-        yield call(np.maximum.reduce, Z, 1, None, row, True)
+        yield from largest_of_columns(Z, row)
         yield call(np.subtract, Z, row, A)
         yield call(np.exp, A, A)
         yield sum_columns(A, row[:, 0])
