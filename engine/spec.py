@@ -145,6 +145,9 @@ class TrainingSpec(Spec):
     checkpoints: CheckpointsSpec = CheckpointsSpec()
     dtype: Dtype = "float32"
     shards: int = Field(1, ge=1, le=64, strict=True, description="A batch's gradient is summed over so many parts.")
+    threads: int | None = Field(
+        None, ge=1, le=64, strict=True, description="Of the BLAS; `null`: as many as the worker's. In the fingerprint."
+    )
 
 
 class SplitSpec(Spec):

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy.orm import Session
 
 from engine import checkpoints as formats
+from engine.blas import using_threads
 from engine.data import Preprocessing
 from engine.errors import CheckpointError, Diverged
 from engine.fingerprint import fingerprint
@@ -25,7 +26,7 @@ from service.ids import new_id
 from service.settings import Settings
 from service.store import checkpoints, epochs, events, runs
 from service.store.database import UNAVAILABLE, Database
-from service.store.tables import CheckpointRow, Json, RunRow
+from service.store.tables import CheckpointRow, Json
 from service.worker.heartbeat import Heartbeat
 
 log = logging.getLogger(__name__)
@@ -99,7 +100,9 @@ class Attempt:
         self.heart.start()
         try:
             self._prepare()
-            self._train()
+            with using_threads(self.spec.training.threads):
+                self._note_fingerprint()
+                self._train()
         except Diverged as error:
             self._diverged(error)
         finally:
@@ -118,10 +121,9 @@ class Attempt:
         self.parts = self._parts(run.dataset_id)
         self.best: Json | None = run.best
         self.last: Json | None = run.last
-        self.fingerprint = fingerprint(self.spec.training.dtype)
+        self.earlier_fingerprint = run.fingerprint
         self.state = self._load() or TrainingState.of(self.spec, self.network, self.parts.training)
         self.stored_at = self._position()
-        self._note_fingerprint(run)
         if self.state.optimizer is None:
             self._say("warning", {"detail": "goes on from parameters alone: its optimizer starts anew"})
 
@@ -148,11 +150,12 @@ class Attempt:
             self._say("warning", {"detail": "no stored checkpoint can be used, so the run starts anew"})
         return None
 
-    def _note_fingerprint(self, run: RunRow) -> None:
-        if run.fingerprint is not None and run.fingerprint != self.fingerprint:
-            changed = [name for name in self.fingerprint if run.fingerprint.get(name) != self.fingerprint[name]]
+    def _note_fingerprint(self) -> None:
+        self.fingerprint, before = fingerprint(self.spec.training.dtype), self.earlier_fingerprint
+        if before is not None and before != self.fingerprint:
+            changed = [name for name in self.fingerprint if before.get(name) != self.fingerprint[name]]
             detail = f"goes on under another fingerprint ({', '.join(changed)}); the last bits may differ"
-            self._say("warning", {"detail": detail, "before": run.fingerprint, "now": self.fingerprint})
+            self._say("warning", {"detail": detail, "before": before, "now": self.fingerprint})
         self._write(lambda session: self._hold(session, fingerprint=self.fingerprint))
 
     # Training ------------------------------------------------------------------------------------------------------

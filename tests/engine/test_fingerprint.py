@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 
-from engine import __version__
+from engine import __version__, blas
 from engine.fingerprint import fingerprint
 
 
@@ -25,3 +25,12 @@ def test_the_thread_count_is_the_blas_librarys_own() -> None:
     )
 
     assert answer.stdout.strip() == b"1"
+
+
+def test_threads_are_asked_for_and_given_back() -> None:
+    before = fingerprint("float32")["threads"]
+
+    with blas.using_threads(before + 1):
+        inside = fingerprint("float32")["threads"]
+
+    assert (inside, fingerprint("float32")["threads"]) == (before + 1, before)

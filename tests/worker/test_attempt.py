@@ -100,6 +100,16 @@ def test_a_pause_that_was_taken_back_lets_the_run_go_on(api: Api) -> None:
     assert api.run(claim.run_id)["status"] == "succeeded"
 
 
+def test_a_run_uses_the_threads_it_asks_for_and_the_next_one_the_workers(api: Api) -> None:
+    plain = api.train()
+    three = api.train(training={"epochs": 3, "threads": 3})
+    next_one = api.train(seed=1)
+
+    threads = [run["fingerprint"]["threads"] for run in (plain, three, next_one)]
+
+    assert threads == [plain["fingerprint"]["threads"], 3, plain["fingerprint"]["threads"]]
+
+
 def test_metrics_that_are_no_numbers_are_null(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempts, "measure", lambda *_, **__: {"accuracy": float("nan"), "mae": float("inf")})
 
