@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 
 from engine import __version__
 from service import problems
-from service.domain.predictions import Moments
+from service.domain.predictions import Predictors
 from service.metrics import Measure
 from service.routes import (
     checkpoints,
@@ -69,7 +69,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     app.state.settings, app.state.database = settings, database
     app.state.stopping = threading.Event()
     app.state.on_started = lambda: None
-    app.state.moments, app.state.prediction_threads = Moments(), CapacityLimiter(PREDICTION_THREADS)
+    app.state.predictors, app.state.prediction_threads = Predictors(), CapacityLimiter(PREDICTION_THREADS)
     turns = TURNS | {"ingest": settings.limits.parallel_ingests}
     app.state.turns = {kind: CapacityLimiter(number) for kind, number in turns.items()}
     problems.install(app)

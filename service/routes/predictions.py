@@ -48,5 +48,5 @@ def _answer(body: bytes, run_id: str, state: State) -> bytes:
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"The body is not JSON: {error}.", code="not_json") from error
     question = predictions.question(content, state.settings.limits)
-    moment = state.moments.at(state.database, run_id, question.at)
-    return orjson.dumps(predictions.answer(moment, question.rows), option=orjson.OPT_SERIALIZE_NUMPY)
+    predictor = state.predictors.at(state.database, run_id, question.at)
+    return orjson.dumps(predictions.answer(predictor, question.rows), option=orjson.OPT_SERIALIZE_NUMPY)

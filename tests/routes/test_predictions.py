@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -131,6 +132,17 @@ def test_one_row_alone_predicts_as_in_a_batch(shared: Api, run: Json) -> None:
         np.testing.assert_allclose(
             list(one["probabilities"].values()), list(of_many["probabilities"].values()), rtol=1e-5
         )
+
+
+def test_many_who_ask_at_once_each_get_their_own_answer(shared: Api, run: Json) -> None:
+    rows = shared.get(f"/v1/datasets/{run['dataset']['id']}/rows", params={"limit": 200}).json()["items"]
+    questions = [{"rows": rows[start : start + count]} for start in range(0, 120, 3) for count in (1, 2, 64, 65)]
+    alone = [predict(shared, run, question) for question in questions]
+
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda question: predict(shared, run, question), questions))
+
+    assert together == alone
 
 
 def test_blanks_are_filled_and_what_is_unknown_is_said(shared: Api, run: Json) -> None:
