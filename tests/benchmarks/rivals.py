@@ -1,4 +1,5 @@
-"""Whoever trains in the training benchmark: the same network, rows and batch size, float32, Adam at 0.001.
+"""Whoever trains in the training benchmark: the same network, rows and batch size, Adam at 0.001, float32 but for the
+textbook.
 
 `time_round` trains a fixed number of steps and gives the seconds they took. A step is all a training does for a
 batch: gather its rows (of an order shuffled anew each round), forward, loss, backward, Adam, and the running loss.
@@ -15,8 +16,10 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from engine.layers import DenseSpec
+from engine.layers import DenseSpec, FlattenSpec, LayerSpec
 from engine.layers.activations import ReluSpec, SoftmaxSpec
+from engine.layers.convolutions import Conv2dSpec
+from engine.layers.pools import MaxPoolSpec
 from engine.losses import CrossEntropySpec, HalfSquaredErrorSpec
 from engine.network import Network
 from engine.parameters import Array
@@ -57,6 +60,11 @@ class Rival(ABC):
     def is_installed(cls) -> bool:
         return True
 
+    @classmethod
+    def can_train(cls, workload: Workload) -> bool:
+        """Whether it knows the workload's layers."""
+        return not workload.filters
+
     @abstractmethod
     def __init__(self, workload: Workload, rows: Rows) -> None: ...
 
@@ -69,6 +77,10 @@ class Ours(Rival):
     """`engine.training.train`, stopped before the epoch's last step: what ends an epoch is no part of a step."""
 
     title = "chainrule"
+
+    @classmethod
+    def can_train(cls, workload: Workload) -> bool:
+        return True
 
     def __init__(self, workload: Workload, rows: Rows) -> None:
         network, training = network_of(workload), training_of(workload)
@@ -85,13 +97,14 @@ class Ours(Rival):
 
 
 class Textbook(Rival):
-    """The plain equations in NumPy."""
+    """The plain equations in NumPy, in the float64 that NumPy makes where nothing else is said."""
 
     title = "textbook"
 
     def __init__(self, workload: Workload, rows: Rows) -> None:
-        self.workload, self.rows = workload, rows
-        self.network = textbook_of(workload, dtype=DTYPE)
+        self.workload = workload
+        self.rows = Rows(rows.X.astype("float64"), rows.Y.astype("float64"))
+        self.network = textbook_of(workload, dtype="float64")
         self.random = np.random.default_rng(SEED)
 
     def time_round(self) -> float:
@@ -136,18 +149,34 @@ class PyTorch(Rival):
     def is_installed(cls) -> bool:
         return find_spec("torch") is not None
 
+    @classmethod
+    def can_train(cls, workload: Workload) -> bool:
+        return True
+
     def __init__(self, workload: Workload, rows: Rows) -> None:
         self.torch = torch = _torch()
         torch.manual_seed(SEED)
         self.workload = workload
-        layers: list[Any] = []
-        for n_in, n_out in zip(workload.widths, workload.widths[1:], strict=False):
-            layers += [torch.nn.Linear(n_in, n_out), torch.nn.ReLU()]
-        self.model = torch.nn.Sequential(*layers[:-1])
+        self.model = torch.nn.Sequential(*self._layers())
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=LEARNING_RATE, fused=self.fused)
         self.loss = torch.nn.CrossEntropyLoss() if workload.is_classification else torch.nn.MSELoss()
         self.X = torch.from_numpy(rows.X)
         self.Y = torch.from_numpy(rows.Y.argmax(axis=1) if workload.is_classification else rows.Y)
+
+    def _layers(self) -> list[Any]:
+        nn, workload, layers = self.torch.nn, self.workload, []
+        widths = workload.widths
+        if workload.image:
+            height, width, channels = workload.image
+            layers.append(nn.Unflatten(1, (channels, height, width)))
+            for filters in workload.filters:
+                layers += [nn.Conv2d(channels, filters, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+                height, width, channels = height // 2, width // 2, filters
+            layers.append(nn.Flatten())
+            widths = (height * width * channels, *widths[1:])
+        for n_in, n_out in zip(widths, widths[1:], strict=False):
+            layers += [nn.Linear(n_in, n_out), nn.ReLU()]
+        return layers[:-1]
 
     def time_round(self) -> float:
         begun, running_loss = perf_counter(), 0.0
@@ -274,12 +303,17 @@ RIVALS: tuple[type[Rival], ...] = (
 def network_of(workload: Workload) -> Network:
     """The workload's network in our engine."""
     *hidden, n_out = workload.widths[1:]
-    layers = [DenseSpec(units=units, activation=ReluSpec()) for units in hidden]
+    layers: list[LayerSpec] = []
+    for filters in workload.filters:
+        layers += [Conv2dSpec(filters=filters, kernel_size=3, padding="same", activation=ReluSpec()), MaxPoolSpec()]
+    if workload.filters:
+        layers.append(FlattenSpec())
+    layers += [DenseSpec(units=units, activation=ReluSpec()) for units in hidden]
     if workload.is_classification:
         head, loss = DenseSpec(units=n_out, activation=SoftmaxSpec()), CrossEntropySpec()
     else:
         head, loss = DenseSpec(units=n_out), HalfSquaredErrorSpec()
-    return Network.build([*layers, head], input_shape=(workload.widths[0],), loss=loss)
+    return Network.build([*layers, head], input_shape=workload.image or workload.widths[:1], loss=loss)
 
 
 def training_of(workload: Workload, **changes: Any) -> TrainingSpec:

@@ -23,7 +23,7 @@ def main(options: Namespace) -> None:
 def measure(name: str, workload: Workload, present: list[type[Rival]], *, rounds: int) -> Iterator[dict[str, Any]]:
     """One row for each rival: the median of its rounds, and the median of their ratios to ours of the same round."""
     rows = Rows.of(workload)
-    contestants = [rival(workload, rows) for rival in present]
+    contestants = [rival(workload, rows) for rival in present if rival.can_train(workload)]
     for each in contestants:
         each.time_round()  # warms caches and lazy imports
     seconds: dict[str, list[float]] = {each.title: [] for each in contestants}
@@ -43,18 +43,19 @@ def measure(name: str, workload: Workload, present: list[type[Rival]], *, rounds
 
 
 def _in_words(found: dict[str, Any], present: list[type[Rival]]) -> str:
-    cells: dict[str, list[str]] = {}
+    titles = [rival.title for rival in present]
+    head = ["workload", "layers", "batch", *titles]
+    lines: dict[str, dict[str, str]] = {}
     for row in found["rows"]:
-        start = [row["workload"], row["layers"], str(row["batch_size"])]
-        cells.setdefault(row["workload"], start).append(_cell(row))
-    head = ["workload", "layers", "batch", *(rival.title for rival in present)]
+        start = {"workload": row["workload"], "layers": row["layers"], "batch": str(row["batch_size"])}
+        lines.setdefault(row["workload"], start)[row["rival"]] = _cell(row)
     return "\n".join(
         [
             machine.sentences(found["machine"]),
             f"Microseconds per training step in float32, medians of {found['rounds']} interleaved rounds; "
             "in brackets how many times as long as ours; of the matrix products, their share of our step.",
             "",
-            machine.table(head, list(cells.values())),
+            machine.table(head, [[line.get(name, "") for name in head] for line in lines.values()]),
         ]
     )
 
