@@ -32,7 +32,8 @@ def not_finite(network: Network, parts: Sequence[Batch]) -> Found | None:
 def too_large(network: Network, learned: Array) -> Found | None:
     """The first layer whose weights no longer mean anything; None if all do."""
     for name, values in network.views(learned).items():
-        size = sqrt(float(np.mean(np.square(values, dtype=np.float64))))
+        flat = values.reshape(-1)
+        size = sqrt(float(flat.dot(flat)) / flat.size)
         if not size < EXPLOSION:
             return layer_of(network, name), f"{name} has a root mean square of {size:.3g}"
     return None

@@ -23,6 +23,8 @@ from engine.optimizers import (
 )
 from engine.spec import EarlyStoppingSpec, TrainingSpec
 from engine.training import EpochReport, StepReport, TrainingData, TrainingState, epoch_order, train
+from engine.training.trainer import Trainer
+from engine.workspace import Workspace
 from tests.engine.factories import clusters, dense, network, start, training
 
 OPTIMIZERS = {
@@ -332,6 +334,47 @@ def test_a_step_allocates_nothing_that_grows() -> None:
     one_array = 256 * 256 * 4
     assert after - before < 10_000
     assert peak - before < one_array
+
+
+def test_ten_thousand_steps_grow_nothing() -> None:
+    net, data = network(dense(8, "relu"), dense(3, "softmax")), clusters(m=800)
+    spec = training(epochs=101, batch_size=8, early_stopping=None)
+    reports = train(net, data, spec, start(net, spec), seed=7)
+
+    tracemalloc.start()
+    next(reports)
+    before = tracemalloc.get_traced_memory()[0]
+    steps = sum(100 for _ in reports)
+    after = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+
+    assert steps == 10_000
+    assert after - before < 10_000
+
+
+def test_a_training_takes_the_parameters_four_times_and_its_workspaces() -> None:
+    """Parameters, gradient and Adam's two moments; no more than a fifth is added by what comes and goes."""
+    net, data = network(dense(1000, "relu"), dense(1000, "relu"), dense(3, "softmax")), clusters(m=300)
+    spec = training(epochs=2, batch_size=64)
+    tracemalloc.start()
+    trainer = Trainer(net, data, spec, start(net, spec), seed=7, steps_at_once=None)
+
+    trainer.run(lambda: False)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    workspaces = sum(bytes_of(each) for each in [*trainer.chunks.workspaces, trainer.evaluator.workspace])
+    best = trainer.state.best
+    assert best is not None
+    assert peak < 1.2 * (16 * net.parameter_count + workspaces) + best.parameters.nbytes
+
+
+def bytes_of(workspace: Workspace) -> int:
+    """Of all arrays of a workspace but the parameters and the gradient."""
+    own = [workspace.Y, workspace.product, workspace.spare, workspace.examples, workspace.row]
+    scratch = [array for each in [*workspace.scratch, *workspace.fixed_scratch] for array in each.values()]
+    arrays = {id(array): array for array in [*workspace.outputs, *workspace.derivatives, *scratch, *own]}
+    return sum(array.nbytes for array in arrays.values())
 
 
 def test_a_training_is_the_textbooks_loop() -> None:
