@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.util import find_spec
+from itertools import pairwise
 from shutil import which
 from time import perf_counter
 from typing import Any, ClassVar
@@ -174,7 +175,7 @@ class PyTorch(Rival):
                 height, width, channels = height // 2, width // 2, filters
             layers.append(nn.Flatten())
             widths = (height * width * channels, *widths[1:])
-        for n_in, n_out in zip(widths, widths[1:], strict=False):
+        for n_in, n_out in pairwise(widths):
             layers += [nn.Linear(n_in, n_out), nn.ReLU()]
         return layers[:-1]
 
