@@ -1,7 +1,8 @@
-"""`python -m tests.benchmarks training` and `python -m tests.benchmarks predict`: measurements, never pass or fail."""
+"""`python -m tests.benchmarks training`, `predict` or `jobs`: measurements, never pass or fail."""
 
 import argparse
 import os
+from importlib import import_module
 
 from service.processes import set_up_libraries
 from tests.benchmarks.workloads import WORKLOADS
@@ -10,13 +11,10 @@ from tests.benchmarks.workloads import WORKLOADS
 def main() -> None:
     """Run one benchmark, with the BLAS threads set before NumPy is loaded."""
     options = _options()
-    keep_to(options.threads)
+    if options.benchmark != "jobs":
+        keep_to(options.threads)
     set_up_libraries(threads=options.threads)
-    if options.benchmark == "training":
-        from tests.benchmarks import training as benchmark
-    else:
-        from tests.benchmarks import predict as benchmark
-    benchmark.main(options)
+    import_module(f"tests.benchmarks.{options.benchmark}").main(options)
 
 
 def keep_to(cores: int) -> None:
@@ -34,7 +32,10 @@ def _options() -> argparse.Namespace:
     training.add_argument("--without", action="append", help="a rival, by its title; again for several")
     predict = benchmarks.add_parser("predict", help="latency of a server's predictions")
     predict.add_argument("--requests", type=_positive, default=1000, help="of each size")
-    for each in (training, predict):
+    jobs = benchmarks.add_parser("jobs", help="whole trainings: scripts beside scikit-learn's and PyTorch's, and runs")
+    jobs.add_argument("--rounds", type=_positive, default=5, help="how often each is timed")
+    jobs.add_argument("--epochs", type=_positive, default=100, help="of a run")
+    for each in (training, predict, jobs):
         each.add_argument("--threads", type=_positive, default=1, help="BLAS threads")
         each.add_argument("--json", action="store_true", help="print JSON for programs")
     return parser.parse_args()

@@ -23,6 +23,19 @@ def test_the_training_benchmark_gives_a_row_for_each_rival_present() -> None:
     assert {"workload", "layers", "batch_size", "microseconds", "ratio"} <= set(found["rows"][0])
 
 
+def test_the_jobs_benchmark_times_scripts_and_runs() -> None:
+    command = [sys.executable, "-m", "tests.benchmarks", "jobs", "--rounds", "1", "--epochs", "2", "--json"]
+
+    answer = subprocess.run(command, capture_output=True, check=True)
+
+    rows = json.loads(answer.stdout)["rows"]
+    assert rows[0]["what"] == "digits_chainrule.py: 100 epochs in a fresh process"
+    assert [row["what"] for row in rows[-2:]] == [
+        "two workers' work in the same time, over one's",
+        "a run's time that is not its epochs'",
+    ]
+
+
 @pytest.mark.parametrize("name", ["tiny", "tabular"])
 def test_the_textbook_trains_to_our_weights(name: str) -> None:
     ours, textbook = trained(Workload(WORKLOADS[name].widths, batch_size=32, steps=20))
