@@ -22,7 +22,7 @@ from service.schemas.datasets import DatasetBody, DatasetDetail
 from service.schemas.events import EventBody
 from service.schemas.inspections import CheckBody, InspectionBody
 from service.schemas.predictions import PredictionsBody
-from service.schemas.problems import ProblemBody
+from service.schemas.problems import FaultBody, ProblemBody
 from service.schemas.runs import PlanBody, RunBody, RunSummary
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -36,8 +36,12 @@ class ProblemError(Exception):
 
     def __init__(self, problem: ProblemBody) -> None:
         self.problem = problem
-        more = [f"  {fault.pointer}: {fault.detail}" for fault in problem.errors if fault.detail not in problem.detail]
+        more = [f"  {_place(fault)}: {fault.detail}" for fault in problem.errors if fault.detail not in problem.detail]
         super().__init__("\n".join([problem.detail, *more[:20]]))
+
+
+def _place(fault: FaultBody) -> str:
+    return fault.parameter.name if fault.parameter is not None else fault.pointer or "body"
 
 
 class Unreachable(Exception):  # noqa: N818 - a state of things

@@ -380,8 +380,7 @@ def _too_far(values: Array, names: Sequence[str], rows: Array | None = None) -> 
     places = np.argwhere(infinite)[:MAXIMUM_PROBLEMS]
     expected = f"expected a number nearer to those of training, got one too large for {values.dtype} once it is scaled"
     if rows is not None:
-        places[:, 0] = rows[places[:, 0]] + 1
-        expected += " (data rows are counted from 1)"
+        places[:, 0] = rows[places[:, 0]]
     return [DataError(f"rows[{row}].{names[place]}", expected, code="too_large") for row, place in places]
 
 

@@ -192,8 +192,8 @@ def _csv_error(source: Path, message: str, ragged: Sequence[Any]) -> DataError:
         expected = f"{row.expected_columns} cell{'s' if row.expected_columns != 1 else ''}"
         hint = _delimiter_hint(_first_line(source)) if row.expected_columns == 1 else None
         return DataError(
-            f"rows[{row.number - 1}]",
-            f"expected {expected} as in the header, got {row.actual_columns} (data rows are counted from 1)"
+            f"rows[{row.number - 2}]",
+            f"expected {expected} as in the header, got {row.actual_columns} in data row {row.number - 1}"
             + (f"; {hint}" if hint else ""),
             code="ragged",
         )
@@ -291,11 +291,13 @@ def _check_names(names: Sequence[str]) -> None:
     seen: dict[str, int] = {}
     for place, name in enumerate(names, start=1):
         if not name:
-            raise DataError(f"column {place}", "expected a name, got an empty one", code="unnamed_column")
+            raise DataError("file", f"expected a name for column {place}, got an empty one", code="unnamed_column")
         if len(name) > 500:
-            raise DataError(f"column {place}", f"expected a name of at most 500 letters, got {len(name)}")
+            raise DataError("file", f"expected a name of at most 500 letters for column {place}, got {len(name)}")
         if _SURROGATE.search(name):
-            raise DataError(f"column {place}", "expected a name of whole characters, got half of one", code="not_utf8")
+            raise DataError(
+                "file", f"expected whole characters in the name of column {place}, got half of one", code="not_utf8"
+            )
         if name in seen:
             raise DataError(
                 f"columns.{name}",
@@ -417,13 +419,13 @@ def _first_infinite(cells: Any, numbers: Any, rows_before: int) -> tuple[int, st
     if not pc.any(infinite).as_py():
         return None
     place = pc.index(infinite, True).as_py()
-    return rows_before + place + 1, cells[place].as_py()
+    return rows_before + place, cells[place].as_py()
 
 
 def _infinite(name: str, row: int, cell: str) -> DataError:
     return DataError(
         f"rows[{row}].{name}",
-        f"expected a finite number, got {cell[:40]} (data rows are counted from 1)",
+        f"expected a finite number, got {cell[:40]} in data row {row + 1}",
         code="infinite",
     )
 
@@ -509,8 +511,8 @@ def _json_document(source: Path) -> Any:
     except UnicodeDecodeError as error:
         raise DataError("file", f"expected text in UTF-8, got {_first_not_utf8(source)}", code="not_utf8") from error
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise DataError(place, f"expected JSON: {error.msg}", code="not_json") from error
+        where = f"line {error.lineno}, column {error.colno}"
+        raise DataError("file", f"expected JSON, got at {where}: {error.msg}", code="not_json") from error
     except ValueError as error:  # Python reads no integer of more than 4300 digits
         raise DataError("file", "expected finite numbers, got one of thousands of digits", code="infinite") from error
     except RecursionError as error:
@@ -530,7 +532,7 @@ def _json_columns(document: Any) -> dict[str, list[Any]]:
     rows = document["rows"]
     if not isinstance(rows, list):
         raise DataError("rows", wanted, code="wrong_shape")
-    for number, row in enumerate(rows, start=1):
+    for number, row in enumerate(rows):
         if not isinstance(row, dict):
             raise DataError(f"rows[{number}]", "expected an object by column name", code="wrong_shape")
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -541,7 +543,7 @@ def _json_cells(name: str, cells: list[Any]) -> tuple[list[str | None], set[type
     """Every cell as a CSV file would spell it, and the kinds of values there are."""
     kinds = set(map(type, cells)) - {type(None)}
     if kinds - {int, float, bool, str}:
-        number = next(i for i, cell in enumerate(cells, start=1) if isinstance(cell, (list, dict)))
+        number = next(i for i, cell in enumerate(cells) if isinstance(cell, (list, dict)))
         raise DataError(
             f"rows[{number}].{name}", "expected a number, a text, true, false or null, got a list or an object"
         )
@@ -557,7 +559,7 @@ def _json_array(name: str, texts: list[str | None]) -> Any:
     try:
         return pa.array(texts, pa.string())
     except UnicodeEncodeError as error:
-        number = next(number for number, text in enumerate(texts, start=1) if text and _SURROGATE.search(text))
+        number = next(number for number, text in enumerate(texts) if text and _SURROGATE.search(text))
         raise DataError(
             f"rows[{number}].{name}", "expected text of whole characters, got half of one", code="not_utf8"
         ) from error

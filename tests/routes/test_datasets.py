@@ -19,7 +19,7 @@ REFUSED = {
     "a header alone": (b"x,y\n", "text/csv", 422, "rows"),
     "one row": (b"x,y\n1,2\n", "text/csv", 422, "got one"),
     "a column named twice": (b"x,x\n1,2\n3,4\n", "text/csv", 422, "x"),
-    "a ragged row": (b"x,y\n1,2\n3\n5,6\n", "text/csv", 422, "rows[2]"),
+    "a ragged row": (b"x,y\n1,2\n3\n5,6\n", "text/csv", 422, "rows[1]"),
     "bytes that are not UTF-8": (b"x,y\n1,caf\xe9\n2,b\n", "text/csv", 422, "UTF-8"),
     "an infinite cell": (b"x,y\n1,2\n1e400,3\n", "text/csv", 422, "1e400"),
     "broken JSON": (b'{"columns": ', "application/json", 422, "JSON"),

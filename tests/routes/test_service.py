@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError
 from engine.layers import ACTIVATIONS, LAYERS
 from engine.losses import LOSSES
 from engine.optimizers import OPTIMIZERS
+from service.problems import pointer_of
 from service.schemas.base import Body
 from service.schemas.datasets import DatasetDetail
 from service.schemas.losses import LossesBody
@@ -123,6 +124,43 @@ def test_the_headers_of_answers_are_documented(shared: Api) -> None:
     assert set(created["429"]["headers"]) == {"Retry-After"}
     assert set(paths["/v1/datasets"]["post"]["responses"]["201"]["headers"]) == {"Location"}
     assert {"413", "431", "500", "503"} <= set(paths["/v1/layers"]["get"]["responses"])
+
+
+# What is wrong is named --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "parameter"),
+    [
+        ("/v1/runs?limit=0", {}, {"in": "query", "name": "limit"}),
+        ("/v1/runs?cursor=none", {}, {"in": "query", "name": "cursor"}),
+        (f"/v1/runs/{'x' * 61}", {}, {"in": "path", "name": "run_id"}),
+        ("/v1/runs/run_1/events", {"Last-Event-ID": "x"}, {"in": "header", "name": "Last-Event-ID"}),
+        ("/v1/runs/run_1/checkpoints/best/weights", {"Accept": "text/html"}, {"in": "header", "name": "Accept"}),
+    ],
+)
+def test_what_is_wrong_outside_of_a_body_is_named_as_a_parameter(
+    shared: Api, path: str, headers: dict[str, str], parameter: Json
+) -> None:
+    [fault] = shared.get(path, headers=headers).json()["errors"]
+
+    assert fault["parameter"] == parameter
+    assert "pointer" not in fault
+
+
+@pytest.mark.parametrize(
+    ("place", "pointer"),
+    [
+        ("file", ""),
+        ("network.layers[2].units", "/network/layers/2/units"),
+        ("parameters.W.1", "/parameters/W.1"),
+        ("columns.size.cm [1]/~", "/columns/size.cm [1]~1~0"),
+        ("rows[3].size.cm", "/rows/3/size.cm"),
+        ("rows[3]", "/rows/3"),
+    ],
+)
+def test_a_place_of_the_engines_becomes_a_pointer(place: str, pointer: str) -> None:
+    assert pointer_of(place) == pointer
 
 
 # The door ----------------------------------------------------------------------------------------------------------
