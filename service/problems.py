@@ -19,6 +19,7 @@ from starlette.responses import Response
 from engine.errors import CheckpointError, DataError, SpecError
 from service import errors
 from service.errors import Fault, Parameter, Problem, StorageFull, Unavailable, Unprocessable
+from service.methods import allowed_methods
 from service.schemas.problems import ProblemBody
 from service.store.checkpoints import DamagedCheckpoint
 from service.store.pages import BadCursor
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 MAXIMUM_FAULTS = 100
-ANYWHERE = (401, 403, 413, 431, 500, 503)
+ANYWHERE = (401, 403, 413, 415, 431, 500, 503)
 """What every route can answer."""
 
 PROBLEMS: dict[int, type[Problem]] = {
@@ -137,7 +138,10 @@ def install(app: FastAPI) -> None:
 
 
 async def _handle(request: Request, error: Exception) -> Response:
-    return answer(problem_of(error), request.url.path)
+    problem = problem_of(error)
+    if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        problem.headers["Allow"] = allowed_methods(request)
+    return answer(problem, request.url.path)
 
 
 def problem_of(error: Exception) -> Problem:

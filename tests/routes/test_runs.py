@@ -143,7 +143,7 @@ def test_numbers_that_are_not_finite_are_refused(shared: Api, number: str) -> No
 
 @pytest.mark.parametrize(
     ("body", "media_type", "status"),
-    [("{", "application/json", 400), ("[]", "application/json", 422), ("x", "text/plain", 422)],
+    [("{", "application/json", 400), ("[]", "application/json", 422), ("x", "text/plain", 415)],
 )
 def test_a_body_that_is_no_run_is_refused(shared: Api, body: str, media_type: str, status: int) -> None:
     answer = shared.request("POST", "/v1/runs", content=body, headers={"Content-Type": media_type})

@@ -1,6 +1,7 @@
 """What every route shares, and the routes about the service itself."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -72,6 +73,64 @@ def test_metrics_count_requests_and_runs(api: Api) -> None:
 )
 def test_an_address_that_is_not_there_is_a_problem_too(shared: Api, method: str, path: str, status: int) -> None:
     problem(shared.request(method, path), status)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/v1/runs", {"GET", "HEAD", "POST"}),
+        ("POST", "/v1/runs/run_1", {"GET", "HEAD", "PATCH", "DELETE"}),
+        ("OPTIONS", "/v1/runs/run_1/predict", {"POST"}),
+        ("DELETE", "/openapi.json", {"GET", "HEAD"}),
+    ],
+)
+def test_another_method_is_told_all_that_there_are(shared: Api, method: str, path: str, allowed: set[str]) -> None:
+    answer = shared.request(method, path)
+
+    problem(answer, 405)
+    assert set(answer.headers["allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize("path", ["/v1/health/live", "/v1/health/ready", "/v1/limits", "/metrics", "/openapi.json"])
+def test_head_is_get_without_the_body(shared: Api, path: str) -> None:
+    answer = shared.request("HEAD", path)
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == shared.get(path).headers["content-type"]
+    assert int(answer.headers["content-length"]) > 0
+    assert answer.content == b""
+
+
+def test_head_of_a_stream_does_not_wait_for_its_end(api: Api) -> None:
+    path = f"/v1/runs/{api.create()['id']}/events"
+
+    assert api.request("HEAD", path).status_code == 200
+    assert api.request("HEAD", path, headers={"Accept": "text/event-stream"}).status_code == 405
+
+
+def test_every_query_parameter_that_is_not_documented_is_refused(shared: Api) -> None:
+    for path, methods in shared.get("/openapi.json").json()["paths"].items():
+        for method, operation in methods.items():
+            body = problem(shared.request(method, f"{path}?limt=3"), 422)
+
+            documented = [each["name"] for each in operation.get("parameters", []) if each["in"] == "query"]
+            [fault] = body["errors"]
+            assert fault["parameter"] == {"in": "query", "name": "limt"}
+            assert fault["allowed"] == documented
+            assert fault["code"] == "extra_forbidden"
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", None])
+def test_a_body_of_a_type_that_is_not_documented_is_refused(shared: Api, media_type: str | None) -> None:
+    headers = {} if media_type is None else {"Content-Type": media_type}
+    for path, methods in shared.get("/openapi.json").json()["paths"].items():
+        for method, operation in methods.items():
+            if "requestBody" in operation:
+                body = problem(shared.request(method, path, content="{}", headers=headers), 415)
+
+                [fault] = body["errors"]
+                assert fault["parameter"] == {"in": "header", "name": "Content-Type"}
+                assert fault["allowed"] == list(operation["requestBody"]["content"])
 
 
 def test_the_openapi_document_has_an_example_and_errors_on_every_route(shared: Api) -> None:
@@ -261,6 +320,27 @@ def test_a_client_that_goes_away_is_no_error_of_ours(api: Api, caplog: pytest.Lo
 )
 def test_headers_and_addresses_have_a_limit(shared: Api, options: Json) -> None:
     assert problem(shared.get("/v1/runs", **options), 431)["limit"] == "header_bytes"
+
+
+@pytest.mark.parametrize("path", ["/v1/runs", "/v1/runs/run_1/predict", "/v1/datasets"])
+@pytest.mark.parametrize(
+    ("headers", "sentence"),
+    [
+        ({"Content-Encoding": "gzip"}, "Content-Encoding: expected identity, got gzip."),
+        ({"Content-Type": "application/json; charset=latin-1"}, "expected charset=utf-8, got charset=latin-1."),
+    ],
+)
+def test_a_body_that_is_not_plain_utf_8_is_refused(
+    shared: Api, path: str, headers: dict[str, str], sentence: str
+) -> None:
+    answer = shared.post(path, content=gzip.compress(b"{}"), headers={**JSON, **headers})
+
+    assert sentence in problem(answer, 415, "unsupported_media_type")["detail"]
+
+
+@pytest.mark.parametrize("charset", ["utf-8", '"UTF-8"', "utf8"])
+def test_utf_8_has_several_spellings(shared: Api, charset: str) -> None:
+    assert shared.send(TINY, media_type=f"text/csv; charset={charset}").status_code in (200, 201)
 
 
 def test_a_content_type_in_capitals_has_the_same_limit(tmp_path: Path) -> None:
