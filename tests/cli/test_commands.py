@@ -445,7 +445,7 @@ def test_a_token_that_can_be_guessed_is_refused(tmp_path: Path) -> None:
     done = chainrule("serve", "--data", tmp_path, ok=False, CHAINRULE_TOKEN="secret")
 
     assert "CHAINRULE_TOKEN: " in done.stderr
-    assert "at least 16" in done.stderr
+    assert "at least 16 characters" in done.stderr
     assert "secret" not in done.stderr
 
 
@@ -454,6 +454,23 @@ def test_a_setting_that_can_not_be_is_a_sentence(tmp_path: Path) -> None:
 
     assert "chainrule: CHAINRULE_WORKERS: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("CHAINRULE_LIMIT_EPOCH", "CHAINRULE_LIMIT_EPOCHS"), ("CHAINRULE_WORKER", "CHAINRULE_WORKERS")],
+)
+def test_a_setting_that_is_not_there_is_a_sentence(tmp_path: Path, name: str, nearest: str) -> None:
+    done = chainrule("serve", "--data", tmp_path / "data", ok=False, **{name: "5"})
+
+    assert done.returncode == 1
+    assert done.stderr == f"chainrule: {name}: there is no such setting; the nearest is {nearest}\n"
+
+
+def test_a_file_for_a_data_folder_is_a_sentence(penguins: Path) -> None:
+    done = chainrule("serve", "--data", penguins, "--port", 0, ok=False)
+
+    assert done.stderr == f"chainrule: {penguins} is a file: name a folder for the data, which may be a new one\n"
 
 
 def test_logs_go_to_stderr_as_json_where_asked(tmp_path: Path) -> None:
