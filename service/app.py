@@ -16,6 +16,7 @@ from service.domain.predictions import Moments
 from service.methods import Head
 from service.metrics import Measure
 from service.routes import (
+    about,
     checkpoints,
     datasets,
     events,
@@ -44,6 +45,7 @@ ROUTERS = (
     health.router,
     limits.router,
     metrics.router,
+    about.router,
 )
 
 PREDICTION_THREADS = 8

@@ -31,6 +31,23 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id.")]
 At = Annotated[str, typer.Option("--at", "--checkpoint", help="best, last, epoch:3 or checkpoint:ckpt_…")]
 
 
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        from engine import __version__
+
+        typer.echo(f"chainrule {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options_of_all(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """What stands before a command."""
+
+
 # Serving -----------------------------------------------------------------------------------------------------------
 
 

@@ -166,7 +166,7 @@ def refuse_full_queue(session: Session, limits: Limits) -> None:
     waiting = store.counts(session)["queued"]
     if waiting >= limits.queued_runs:
         raise TooManyRuns(
-            f"{waiting} runs wait already; at most {limits.queued_runs} may. Try again when some have ended.",
+            f"The queue holds {waiting}, and takes at most {limits.queued_runs}. Try again when a run has ended.",
             limit="queued_runs",
             maximum=limits.queued_runs,
             headers={"Retry-After": "30"},

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from engine import __version__
 from service.samples import PENGUINS
 from tests.support import PATIENCE_SECONDS, TINY, Api, Server, server, until
 
@@ -51,6 +52,10 @@ def train(served: Server, file: Path, *options: object) -> str:
     """Train by command, and give the run's id."""
     done = chainrule("train", file, "--target", "species", *QUICK, "--server", served.url, "--json", *options)
     return str(json.loads(done.stdout)["id"])
+
+
+def test_the_version_is_shown() -> None:
+    assert chainrule("--version").stdout == f"chainrule {__version__}\n"
 
 
 def test_train_shows_losses_and_the_result(served: Server, penguins: Path) -> None:
@@ -628,11 +633,12 @@ def test_a_demo_that_is_ended_takes_its_server_with_it(tmp_path: Path) -> None:
     assert process.stdout is not None
     lines = iter(process.stdout.readline, "")
     url = re.search(r"http://127\.0\.0\.1:\d+", next(lines))
-    next(line for line in lines if "Ctrl-C stops it" in line)
+    shown = "".join(iter(lambda: next(lines), "Ctrl-C stops it.\n"))
     process.terminate()
     process.stdout.close()
 
     assert process.wait(PATIENCE_SECONDS) == 128 + signal.SIGTERM
     assert url is not None
+    assert re.findall(r"curl (.)http.*(.)", shown) == [("'", "'")] * 2  # a shell leaves what is quoted as it is
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", int(url[0].rpartition(":")[2])))

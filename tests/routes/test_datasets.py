@@ -176,7 +176,9 @@ def test_a_dataset_in_use_is_kept_unless_forced(api: Api) -> None:
     path = f"/v1/datasets/{run['dataset']['id']}"
 
     assert api.get(path).json()["run_count"] == 1
-    assert problem(api.delete(path), 409, "dataset_in_use")["runs"] == [run["id"]]
+    refused = problem(api.delete(path), 409, "dataset_in_use")
+    assert refused["runs"] == [run["id"]]
+    assert refused["detail"].startswith("1 run uses this dataset; ")
     assert api.delete(f"{path}?force=true").status_code == 204
     problem(api.get(path), 404)
     problem(api.get(f"/v1/runs/{run['id']}"), 404)

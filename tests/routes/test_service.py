@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 from sqlalchemy.exc import TimeoutError
 
+from engine import __version__
 from engine.layers import ACTIVATIONS, LAYERS
 from engine.losses import LOSSES
 from engine.optimizers import OPTIMIZERS
@@ -23,6 +24,13 @@ from service.store import runs
 from tests.support import TINY, Api, Json, problem
 
 JSON = {"Content-Type": "application/json"}
+
+
+def test_the_first_page_says_where_to_look(shared: Api) -> None:
+    about = shared.get("/").json()
+
+    assert about["version"] == __version__
+    assert all(shared.get(about[link]).status_code != 404 for link in ("documentation", "openapi", "health"))
 
 
 def test_a_server_that_answers_is_live(shared: Api) -> None:
