@@ -136,13 +136,15 @@ def test_rows_of_a_file_mean_the_same_in_every_form(served: Server, trained: str
         ("rows.csv", "x;yes;word\n1;true;w1\n", "rows[0].x: expected this column, found none"),
         ("rows.json", '{"x": [1]}', "got the keys 'x'"),
         ("rows.json", "[1", "expected JSON"),
+        ("rows.csv", "x,yes,word\n1,true,caf\xe9\n", "expected text in UTF-8, got the byte 0xe9 at byte 21, line 2"),
+        ("rows.json", '[{"word": "caf\xe9"}]', "expected text in UTF-8, got the byte 0xe9 at byte 14, line 1"),
         ("rows.json", '[{"x": 1e999, "yes": true, "word": "w"}]', "rows[0]: expected finite numbers"),
     ],
 )
 def test_rows_that_can_not_be_predicted_are_a_sentence(
     served: Server, trained: str, tmp_path: Path, name: str, content: str, sentence: str
 ) -> None:
-    (tmp_path / name).write_text(content)
+    (tmp_path / name).write_bytes(content.encode("latin-1"))
 
     done = chainrule("predict", trained, tmp_path / name, "--server", served.url, ok=False)
 
@@ -254,19 +256,26 @@ def test_options_come_before_a_spec_file_and_keep_the_rest_of_it(
         ([], '{"dataset": "ds_1"}', "expected no dataset: FILE and --target say what to learn"),
         ([], '{"target": "x", "dataset": "ds_1"}', "expected no dataset or target"),
         ([], "[1]", "expected an object with parts of a run's body"),
-        ([], "{", "expected JSON"),
+        ([], "{", "spec.json: expected JSON, which it is not at line 1, column 2"),
+        ([], "epochs: 5\n", "spec.json: expected JSON, which it is not at line 1, column 1"),
+        ([], '{"name": "caf\xe9"}', "spec.json: expected text in UTF-8, got the byte 0xe9 at byte 13"),
+        ([], '{"training": {"l2": NaN}}', "spec.json: expected finite numbers"),
+        ([], '{"training": {"l2": 1e999}}', "spec.json: expected finite numbers"),
+        ([], "[" * 100_000, "spec.json: expected a run's body, got values nested too deep"),
+        (["--learning-rate", "nan"], "{}", "expected a finite number, got nan"),
         (["--epochs", "2"], '{"training": [1]}', "training: expected an object"),
     ],
 )
 def test_options_that_can_not_be_are_a_sentence(
     penguins: Path, tmp_path: Path, options: list[str], content: str, sentence: str
 ) -> None:
-    (tmp_path / "spec.json").write_text(content)
+    (tmp_path / "spec.json").write_bytes(content.encode("latin-1"))
 
     done = chainrule("train", penguins, "--target", "species", "--spec", tmp_path / "spec.json", *options, ok=False)
 
     assert done.returncode == 2
     assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_failed_run_ends_train_and_watch_with_exit_code_1(served: Server, penguins: Path) -> None:
@@ -382,6 +391,37 @@ def test_ctrl_c_says_where_the_run_goes_on(served: Server, tmp_path: Path, pengu
         if api is not None:
             [run] = api.get("/v1/runs").json()["items"]
             assert (run["status"], run["reason"]["code"]) == ("queued", "worker_stopped")
+
+
+def test_ctrl_c_during_an_upload_is_a_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        (tmp_path / "table.csv").write_bytes(TINY)
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "service.cli",
+                "train",
+                str(tmp_path / "table.csv"),
+                "--target",
+                "y",
+                "--server",
+                url,
+            ],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        live, _ = silent.accept()
+        with live:
+            live.recv(1000)
+            live.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            assert b"POST /v1/datasets" in live.recv(1000)
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=PATIENCE_SECONDS)[1]
+
+    assert process.returncode == 130
+    assert said == "\nStopped during the upload: no run was started.\n"
 
 
 # Serving -----------------------------------------------------------------------------------------------------------
