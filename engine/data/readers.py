@@ -32,7 +32,7 @@ _INTEGER = r"^(0|-?[1-9]\d{0,14})$"
 _LEADING_ZERO = r"^[+-]?0\d"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """Half of a character, which JSON can write and UTF-8 can't."""
-_OPENING, _CLOSING = re.compile(rb'(?:^|(?<=[,\r\n]))"'), re.compile(rb'(?:[^"]|"")*"(?!")')
+_OPENING, _CLOSING = re.compile(rb'(?:^|(?<=[,\r\n]))"'), re.compile(rb'(?:[^"]++|"")*+"')
 """A quote that begins a cell, and all up to the one that ends it: two in a row stand for one within."""
 _BOOLEANS = {"true": 1.0, "false": 0.0}
 """In any capitalisation."""
@@ -225,11 +225,19 @@ def _open_quote(source: Path) -> int | None:
     with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         end = 0
         while opening := _OPENING.search(content, end):
-            closing = _CLOSING.search(content, opening.end())
+            closing = _CLOSING.match(content, opening.end())
             if closing is None:
                 return content[: opening.end()].count(b"\n") + 1
             end = closing.end()
     return None
+
+
+def _ends_within(source: Path, cell: str) -> bool:
+    """Whether the file may end within its last cell, as a quote and that cell are the last of it: a cheap look."""
+    tail = b'"' + cell.encode().replace(b'"', b'""')
+    with source.open("rb") as file:
+        file.seek(max(0, source.stat().st_size - len(tail)))
+        return file.read() == tail
 
 
 def _never_closed(line: int) -> DataError:
@@ -283,7 +291,7 @@ def _csv_blocks(source: Path, names: Sequence[str]) -> Iterator[_Block]:
         if batch.num_rows:
             last = batch.columns[-1][-1].as_py()
         yield _Block(data.columns, data.num_rows)
-    if "\n" in last and (line := _open_quote(source)):  # pyarrow takes the end of the file for the end of the cell
+    if _ends_within(source, last) and (line := _open_quote(source)):  # pyarrow takes the file's end for the cell's
         raise _never_closed(line)
 
 

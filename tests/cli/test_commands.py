@@ -261,7 +261,7 @@ def test_options_come_before_a_spec_file_and_keep_the_rest_of_it(
         ([], '{"name": "caf\xe9"}', "spec.json: expected text in UTF-8, got the byte 0xe9 at byte 13"),
         ([], '{"training": {"l2": NaN}}', "spec.json: expected finite numbers"),
         ([], '{"training": {"l2": 1e999}}', "spec.json: expected finite numbers"),
-        ([], "[" * 100_000, "spec.json: expected a run's body, got values nested too deep"),
+        pytest.param([], "[" * 100_000, "spec.json: expected a run's body, got values nested too deep", id="deep"),
         (["--learning-rate", "nan"], "{}", "expected a finite number, got nan"),
         (["--epochs", "2"], '{"training": [1]}', "training: expected an object"),
     ],

@@ -414,6 +414,10 @@ def test_json_that_holds_no_rows_is_refused(tmp_path: Path, text: str, message: 
         ('0,w\n1,"x\n2,y\n3,z\n', 2),
         ('a,b\n1,"one ""two"""\n2,y\n3,"open\n4,z\n', 4),
         ('a,b\n"1,x\n2,y\n', 2),
+        ('a,b\n1,x\n2,y\n3,"z', 4),
+        ('a,b\n1,x\n2,"say ""y""', 3),
+        ('a,b\n1,x\n2,y\n3,"', 4),
+        ('a\nx\ny\n"z', 4),
     ],
 )
 def test_a_quote_that_never_ends_is_named_by_its_line(content: str, line: int) -> None:
@@ -425,6 +429,13 @@ def test_quotes_within_a_cell_and_lines_within_quotes_are_kept() -> None:
     _, table = read_csv('a,b\n1,"two\nlines"\n2,5" pipe\n3,"last\ncell"\n')
 
     assert [row["b"] for row in rows_of(table)] == ["two\nlines", '5" pipe', "last\ncell"]
+
+
+@pytest.mark.parametrize("last", ["", '""', '"z"', '"say ""z"""', '5"', '"two\nlines"'])
+def test_a_last_line_without_its_end_is_whole(last: str) -> None:
+    found, _ = read_csv(f"a,b\n1,x\n2,y\n3,{last}")
+
+    assert found.row_count == 3
 
 
 def test_bytes_that_are_no_text_at_all_are_refused_without_a_word_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
