@@ -417,6 +417,19 @@ def test_a_request_with_the_same_key_gives_the_same_answer(api: Api) -> None:
     assert len(api.get("/v1/runs").json()["items"]) == 1
 
 
+def test_a_key_whose_run_was_deleted_makes_no_other(api: Api) -> None:
+    body = {"dataset": api.upload(), "target": "label", **QUICK}
+    run_id = api.post("/v1/runs", body, headers={"Idempotency-Key": "k1"}).json()["id"]
+    api.work()
+    api.delete(f"/v1/runs/{run_id}")
+
+    refused = problem(api.post("/v1/runs", body, headers={"Idempotency-Key": "k1"}), 404, "run_deleted")
+
+    assert run_id in refused["detail"]
+    assert refused["errors"][0]["parameter"] == {"in": "header", "name": "Idempotency-Key"}
+    assert api.get("/v1/runs").json()["items"] == []
+
+
 def test_a_key_used_with_another_body_is_refused(api: Api) -> None:
     body = {"dataset": api.upload(), "target": "label", **QUICK}
     api.post("/v1/runs", body, headers={"Idempotency-Key": "k1"})

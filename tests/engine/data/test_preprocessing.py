@@ -124,6 +124,19 @@ def test_a_part_that_few_rows_leave_empty_is_warned_of() -> None:
     )
 
 
+def test_classes_too_small_for_a_stratified_split_are_said_to_be_so() -> None:
+    one_each = table(x=list(range(20)), label=[f"kind {number}" for number in range(20)])
+
+    stratified, plain = fit(found=one_each), fit(found=one_each, split={"stratify": False})
+
+    assert stratified.warnings == tuple(
+        f"split: each class of label keeps a row to train, so the {part} part has 0 of 3 rows; "
+        "stratify: false draws from all rows alike"
+        for part in ("validation", "test")
+    )
+    assert plain.warnings == ()
+
+
 def test_features_stand_in_the_order_asked_for() -> None:
     found = fit(features=["kind", "price", "open"])
 
