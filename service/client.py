@@ -219,9 +219,9 @@ class Client:
             time.sleep(0.1)
         return run
 
-    def checkpoints(self, run_id: str) -> PageBody[CheckpointBody]:
-        """Every stored moment of a run."""
-        return self._get(PageBody[CheckpointBody], f"/v1/runs/{run_id}/checkpoints")
+    def checkpoints(self, run_id: str, *, limit: int = 50, cursor: str | None = None) -> PageBody[CheckpointBody]:
+        """Stored moments of a run, the furthest in training first."""
+        return self._get(PageBody[CheckpointBody], f"/v1/runs/{run_id}/checkpoints", limit=limit, cursor=cursor)
 
     def weights(self, run_id: str, *, checkpoint: str = "best", format: str = "safetensors") -> bytes:
         """A checkpoint's weights as the bytes of a json, npz or safetensors file."""

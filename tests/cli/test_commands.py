@@ -208,6 +208,19 @@ def test_weights_are_written_to_a_file_or_to_a_pipe(served: Server, trained: str
     assert (tmp_path / "weights").read_bytes() == piped == served.client.weights(trained, format=form)
 
 
+def test_the_client_pages_through_checkpoints(served: Server, trained: str) -> None:
+    training = {"epochs": 3, "checkpoints": {"every": 1}, "early_stopping": None}
+    dataset = served.client.run(trained).dataset.id
+    run = served.client.wait(served.client.create_run(dataset=dataset, target="label", training=training).id)
+    whole = served.client.checkpoints(run.id)
+
+    first = served.client.checkpoints(run.id, limit=1)
+    rest = served.client.checkpoints(run.id, cursor=first.next_cursor)
+
+    assert len(whole.items) > 1
+    assert [*first.items, *rest.items] == whole.items
+
+
 def test_a_file_that_can_not_be_written_is_a_sentence(served: Server, trained: str, tmp_path: Path) -> None:
     done = chainrule("weights", trained, "-o", tmp_path / "none" / "w", "--server", served.url, ok=False)
 

@@ -48,7 +48,7 @@ def test_the_same_bytes_are_the_same_dataset(api: Api) -> None:
     first, second = api.send(TINY), api.send(TINY, name="again")
 
     assert (first.status_code, second.status_code) == (201, 200)
-    assert second.json()["id"] == first.json()["id"]
+    assert (second.json()["id"], second.json()["name"]) == (first.json()["id"], first.json()["name"])
     assert len(api.get("/v1/datasets").json()["items"]) == 1
 
 
