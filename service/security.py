@@ -30,7 +30,7 @@ CLOSE = {"Connection": "close"}
 
 
 class Door:
-    """Checks Host (against DNS rebinding), Origin (against other pages' scripts), token and size of each request."""
+    """Checks Host (against DNS rebinding), Origin (against other pages' scripts), token, size and encoding."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app, self.settings = app, settings
