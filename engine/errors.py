@@ -27,7 +27,10 @@ class SpecError(EngineError):
 
 
 class DataError(EngineError):
-    """Data that can't be used. `place` is a path such as `columns.age` or `rows[3].age`; `problems` lists all found."""
+    """Data that can't be used; `problems` lists all found.
+
+    `place` is a path such as `columns.age` or `rows[3].age`, rows counted from 0, or `file` for the whole of it.
+    """
 
     def __init__(
         self, place: str, message: str, *, code: str = "invalid_data", problems: Sequence["DataError"] = ()

@@ -11,9 +11,12 @@ from fastapi.routing import APIRoute
 
 from engine import __version__
 from service import problems
+from service.dependencies import OnlyWhatIsNamed
 from service.domain.predictions import Predictors
+from service.methods import Head
 from service.metrics import Measure
 from service.routes import (
+    about,
     checkpoints,
     datasets,
     events,
@@ -42,6 +45,7 @@ ROUTERS = (
     health.router,
     limits.router,
     metrics.router,
+    about.router,
 )
 
 PREDICTION_THREADS = 8
@@ -65,6 +69,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         lifespan=_lifespan,
         generate_unique_id_function=_operation_id,
         redirect_slashes=False,
+        dependencies=[OnlyWhatIsNamed],
     )
     app.state.settings, app.state.database = settings, database
     app.state.stopping = threading.Event()
@@ -77,6 +82,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         app.include_router(router)
     app.add_middleware(Door, settings=settings)
     app.add_middleware(Measure)
+    app.add_middleware(Head)
     return app
 
 

@@ -1,6 +1,7 @@
 """The command line. Heavy modules are imported by the commands that need them."""
 
 import errno
+import math
 import os
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from service.client import Client
+    from service.schemas.datasets import DatasetBody
     from service.schemas.runs import RunBody
     from service.settings import Settings
 
@@ -29,6 +31,32 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 Data = Annotated[Path | None, typer.Option("--data", help="The data folder. [default: ./chainrule-data]")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id.")]
 At = Annotated[str, typer.Option("--at", "--checkpoint", help="best, last, epoch:3 or checkpoint:ckpt_…")]
+
+
+def _finite(number: float | None) -> float | None:
+    if number is not None and not math.isfinite(number):
+        raise typer.BadParameter(f"expected a finite number, got {number}")
+    return number
+
+
+LearningRate = Annotated[float | None, typer.Option(callback=_finite)]
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        from engine import __version__
+
+        typer.echo(f"chainrule {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options_of_all(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """What stands before a command."""
 
 
 # Serving -----------------------------------------------------------------------------------------------------------
@@ -94,7 +122,7 @@ def train(
     activation: Annotated[str | None, typer.Option(help="Of the layers --hidden makes. [default: relu]")] = None,
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     batch_size: Annotated[int | None, typer.Option(min=1)] = None,
-    learning_rate: Annotated[float | None, typer.Option()] = None,
+    learning_rate: LearningRate = None,
     optimizer: Annotated[str | None, typer.Option(help="adam, sgd, adamw, …: see /v1/layers.")] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
     name: Annotated[str | None, typer.Option(help="What to call the run.")] = None,
@@ -133,7 +161,7 @@ def train(
             absent, client = client.url, stack.enter_context(own_server(own))
             if not json_output:
                 console.out.print(f"No server answers at {absent}, so one is started at {client.url} on {own}.")
-        dataset = client.upload(file)
+        dataset = _uploaded(client, file)
         console.warn(dataset.warnings)
         run = client.create_run(dataset=dataset.id, target=target[0] if len(target) == 1 else target, **body)
         _show_to_its_end(client, run, detach=detach, json_output=json_output, own=own)
@@ -144,7 +172,7 @@ def fork(
     run: Run,
     at: At = "last",
     epochs: Annotated[int | None, typer.Option(min=1, help="In all, those before the checkpoint included.")] = None,
-    learning_rate: Annotated[float | None, typer.Option()] = None,
+    learning_rate: LearningRate = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
     name: Annotated[str | None, typer.Option(help="What to call the new run.")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Leave the run to the server, and do not wait.")] = False,
@@ -394,16 +422,24 @@ def _spec_file(path: Path | None) -> dict[str, Any]:
         return {}
     import json
 
+    def refused(why: str) -> typer.BadParameter:
+        return typer.BadParameter(f"{path}: expected {why}", param_hint="--spec")
+
     try:
         body = json.loads(path.read_bytes())
+        json.dumps(body, allow_nan=False)
+    except UnicodeDecodeError as error:
+        raise refused(f"text in UTF-8, got the byte 0x{error.object[error.start]:02x} at byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise refused(f"JSON, which it is not at line {error.lineno}, column {error.colno}") from error
     except ValueError as error:
-        raise typer.BadParameter(f"{path}: expected JSON: {error}", param_hint="--spec") from error
+        raise refused("finite numbers") from error
+    except RecursionError as error:
+        raise refused("a run's body, got values nested too deep") from error
     if not isinstance(body, dict):
-        raise typer.BadParameter(f"{path}: expected an object with parts of a run's body", param_hint="--spec")
+        raise refused("an object with parts of a run's body")
     if taken := [name for name in ("dataset", "target", "key") if name in body]:
-        raise typer.BadParameter(
-            f"{path}: expected no {' or '.join(taken)}: FILE and --target say what to learn", param_hint="--spec"
-        )
+        raise refused(f"no {' or '.join(taken)}: FILE and --target say what to learn")
     return body
 
 
@@ -433,6 +469,17 @@ def _hidden_layers(widths: str | None, activation: str | None) -> list[dict[str,
     if not all(width.isdecimal() and int(width) for width in _listed(widths)):
         raise typer.BadParameter(f"expected widths such as 64,32, got {widths!r}", param_hint="--hidden")
     return [{"type": "dense", "units": int(width), "activation": activation or "relu"} for width in _listed(widths)]
+
+
+def _uploaded(client: "Client", file: Path) -> "DatasetBody":
+    """A table's dataset. Ctrl-C meanwhile ends the command with a sentence."""
+    from service import console
+
+    try:
+        return client.upload(file)
+    except KeyboardInterrupt:
+        console.say("\nStopped during the upload: no run was started.")
+        raise typer.Exit(130) from None
 
 
 def _show_to_its_end(

@@ -22,7 +22,7 @@ from service.schemas.datasets import DatasetBody, DatasetDetail
 from service.schemas.events import EventBody
 from service.schemas.inspections import CheckBody, InspectionBody
 from service.schemas.predictions import PredictionsBody
-from service.schemas.problems import ProblemBody
+from service.schemas.problems import FaultBody, ProblemBody
 from service.schemas.runs import PlanBody, RunBody, RunSummary
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -36,8 +36,12 @@ class ProblemError(Exception):
 
     def __init__(self, problem: ProblemBody) -> None:
         self.problem = problem
-        more = [f"  {fault.pointer}: {fault.detail}" for fault in problem.errors if fault.detail not in problem.detail]
+        more = [f"  {_place(fault)}: {fault.detail}" for fault in problem.errors if fault.detail not in problem.detail]
         super().__init__("\n".join([problem.detail, *more[:20]]))
+
+
+def _place(fault: FaultBody) -> str:
+    return fault.parameter.name if fault.parameter is not None else fault.pointer or "body"
 
 
 class Unreachable(Exception):  # noqa: N818 - a state of things
@@ -215,9 +219,9 @@ class Client:
             time.sleep(0.1)
         return run
 
-    def checkpoints(self, run_id: str) -> PageBody[CheckpointBody]:
-        """Every stored moment of a run."""
-        return self._get(PageBody[CheckpointBody], f"/v1/runs/{run_id}/checkpoints")
+    def checkpoints(self, run_id: str, *, limit: int = 50, cursor: str | None = None) -> PageBody[CheckpointBody]:
+        """Stored moments of a run, the furthest in training first."""
+        return self._get(PageBody[CheckpointBody], f"/v1/runs/{run_id}/checkpoints", limit=limit, cursor=cursor)
 
     def weights(self, run_id: str, *, checkpoint: str = "best", format: str = "safetensors") -> bytes:
         """A checkpoint's weights as the bytes of a json, npz or safetensors file."""

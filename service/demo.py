@@ -36,8 +36,8 @@ def demonstrate(data: Path | None, *, once: bool) -> None:
         if once:
             return
         say(f"\nThe API goes on at {url}, its documentation at {url}/docs. Try:\n")
-        say(f"  curl {url}/v1/runs/{run.id}/losses?points=5")
-        say(f"  curl {url}/v1/runs/{run.id}/checkpoints/best/weights")
+        say(f"  curl '{url}/v1/runs/{run.id}/losses?points=5'")
+        say(f"  curl '{url}/v1/runs/{run.id}/checkpoints/best/weights'")
         say("\nCtrl-C stops it.")
         _wait_for_ctrl_c()
 

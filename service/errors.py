@@ -18,7 +18,7 @@ Problem
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 def pointer(path: Sequence[str | int]) -> str:
@@ -43,10 +43,21 @@ def path_in(body: Any, path: Sequence[str | int]) -> list[str | int]:
 
 
 @dataclass(frozen=True)
-class Fault:
-    """One place in a request that is wrong. `pointer` is a JSON pointer (RFC 6901) into the body, or a parameter."""
+class Parameter:
+    """A part of a request that is not its body."""
 
-    pointer: str
+    where: Literal["query", "header", "path"]
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One place in a request that is wrong: a JSON pointer (RFC 6901) into its body, or a parameter."""
+
+    place: str | Parameter
     code: str
     detail: str
     allowed: tuple[str, ...] | None = None

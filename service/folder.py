@@ -34,6 +34,8 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / LOCK).open("a+")
+    except FileExistsError as error:
+        raise FolderUnusable(f"{folder} is a file: name a folder for the data, which may be a new one") from error
     except OSError as error:
         raise FolderUnusable(f"the data folder {folder} can't be written: {error.strerror}") from error
     with file:

@@ -18,7 +18,8 @@ from starlette.responses import Response
 
 from engine.errors import CheckpointError, DataError, SpecError
 from service import errors
-from service.errors import Fault, Problem, StorageFull, Unavailable, Unprocessable
+from service.errors import Fault, Parameter, Problem, StorageFull, Unavailable, Unprocessable
+from service.methods import allowed_methods
 from service.schemas.problems import ProblemBody
 from service.store.checkpoints import DamagedCheckpoint
 from service.store.pages import BadCursor
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 MAXIMUM_FAULTS = 100
-ANYWHERE = (401, 403, 413, 431, 500, 503)
+ANYWHERE = (401, 403, 413, 415, 431, 500, 503)
 """What every route can answer."""
 
 PROBLEMS: dict[int, type[Problem]] = {
@@ -66,8 +67,12 @@ def body_of(problem: Problem, instance: str) -> bytes:
 
 
 def _fault(fault: Fault) -> dict[str, Any]:
-    found: dict[str, Any] = {"pointer": fault.pointer, "code": fault.code, "detail": fault.detail}
-    return found if fault.allowed is None else {**found, "allowed": list(fault.allowed)}
+    place, allowed = fault.place, fault.allowed
+    found: dict[str, Any] = (
+        {"pointer": place} if isinstance(place, str) else {"parameter": {"in": place.where, "name": place.name}}
+    )
+    found |= {"code": fault.code, "detail": fault.detail}
+    return found if allowed is None else {**found, "allowed": list(allowed)}
 
 
 def answer(problem: Problem, instance: str) -> Response:
@@ -133,7 +138,10 @@ def install(app: FastAPI) -> None:
 
 
 async def _handle(request: Request, error: Exception) -> Response:
-    return answer(problem_of(error), request.url.path)
+    problem = problem_of(error)
+    if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        problem.headers["Allow"] = allowed_methods(request)
+    return answer(problem, request.url.path)
 
 
 def problem_of(error: Exception) -> Problem:
@@ -152,7 +160,9 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, HTTPException):
         return _http(error)
     if isinstance(error, BadCursor):
-        return errors.BadRequest("cursor: expected one that this list gave in this order.", code="bad_cursor")
+        detail = "expected one that this list gave in this order"
+        fault = Fault(Parameter("query", "cursor"), "bad_cursor", detail)
+        return errors.BadRequest(f"cursor: {detail}.", code="bad_cursor", errors=[fault])
     if isinstance(error, (DamagedCheckpoint, CheckpointError)):
         log.error("%s", error)
         return Problem("The stored bytes of this checkpoint are damaged; try another.", code="damaged_checkpoint")
@@ -169,23 +179,20 @@ def problem_of(error: Exception) -> Problem:
 
 def _invalid(found: Sequence[Mapping[str, Any]], body: Any) -> Problem:
     """FastAPI's own complaints, one for each place; never the value that was sent."""
-    faults: dict[str, Fault] = {}
+    faults: dict[str | Parameter, Fault] = {}
     for item in found:
         where, *path = item["loc"]
         if item["type"] == "json_invalid":
             return errors.BadRequest(f"The body is not JSON: {item['ctx']['error']}.", code="not_json")
-        if where == "body":
-            pointer = errors.pointer(errors.path_in(body, path))
-        else:
-            pointer = f"{where}: {path[0]}"
-        other = faults.get(pointer)
+        place = errors.pointer(errors.path_in(body, path)) if where == "body" else Parameter(where, str(path[0]))
+        other = faults.get(place)
         allowed = (*((other and other.allowed) or ()), *(_allowed(item) or ())) or None
-        faults[pointer] = (
-            Fault(pointer, str(item["type"]), str(item["msg"]), allowed)
+        faults[place] = (
+            Fault(place, str(item["type"]), str(item["msg"]), allowed)
             if other is None
             else replace(other, allowed=allowed)
         )
-    listed = [f"{fault.pointer or 'body'}: {fault.detail}" for fault in faults.values()]
+    listed = [f"{fault.place or 'body'}: {fault.detail}" for fault in faults.values()]
     more = f"; and {len(listed) - 3} more" if len(listed) > 3 else ""
     return Unprocessable(f"{'; '.join(listed[:3])}{more}", errors=list(faults.values()))
 
@@ -214,7 +221,16 @@ def _is_full(error: Exception) -> bool:
 
 
 def pointer_of(place: str) -> str:
-    """A JSON pointer (RFC 6901) of an engine's place: /network/layers/2/units of network.layers[2].units."""
-    if place.startswith("parameters."):
-        return errors.pointer(["parameters", place.removeprefix("parameters.")])  # whose names have dots of their own
-    return errors.pointer(re.findall(r"[^.\[\]]+", place))
+    """A JSON pointer (RFC 6901) of an engine's place: /network/layers/2/units of network.layers[2].units.
+
+    It is empty for a whole file, and what users name may have dots and brackets of its own: /columns/size.cm.
+    """
+    if place == "file":
+        return ""
+    named = _NAMED.fullmatch(place)
+    path, name = named.groups() if named else (place, None)
+    return errors.pointer([*re.findall(r"[^.\[\]]+", path), *([] if name is None else [name])])
+
+
+_NAMED = re.compile(r"(parameters|columns|rows\[\d+\])\.(.*)", re.DOTALL)
+"""Places that end with the name of a parameter or column."""

@@ -1,13 +1,25 @@
 """The door: who may speak to the server, from where, and how much at once. Pure ASGI, in front of everything."""
 
 import asyncio
+import email.message
 import hmac
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import BadRequest, Forbidden, HeadersTooLarge, Problem, TooLarge, Unauthorized, Unavailable
+from service.errors import (
+    BadRequest,
+    Fault,
+    Forbidden,
+    HeadersTooLarge,
+    Parameter,
+    Problem,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    UnsupportedMediaType,
+)
 from service.problems import answer
 from service.settings import Settings
 
@@ -18,7 +30,7 @@ CLOSE = {"Connection": "close"}
 
 
 class Door:
-    """Checks Host (against DNS rebinding), Origin (against other pages' scripts), token and size of each request."""
+    """Checks Host (against DNS rebinding), Origin (against other pages' scripts), token, size and encoding."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app, self.settings = app, settings
@@ -32,6 +44,7 @@ class Door:
         limit = self._limit(scope["path"], headers)
         try:
             self._check(scope, headers)
+            _check_encoding(headers)
             _check_length(headers, limit)
         except Problem as problem:
             await answer(problem, scope["path"])(scope, receive, send)
@@ -98,7 +111,7 @@ class Door:
         """The name and value of the limit on this request's bytes."""
         limits = self.settings.limits
         if path in ("/v1/datasets", "/v1/datasets/preview"):
-            if _media_type_of(headers) == "application/json":
+            if media_type_of(headers) == "application/json":
                 return "json_upload_bytes", limits.json_upload_bytes
             return "upload_bytes", limits.upload_bytes
         if path.endswith("/predict"):
@@ -106,6 +119,24 @@ class Door:
         if path.endswith(("/inspect", "/check")):
             return "inspect_bytes", limits.inspect_bytes
         return "request_bytes", limits.request_bytes
+
+
+def _check_encoding(headers: Headers) -> None:
+    """A body comes as it is, in UTF-8: what is compressed would be larger than it is counted."""
+    coding = headers.get("content-encoding", "").strip().lower() or "identity"
+    if coding != "identity":
+        raise _not_understood("Content-Encoding", "identity", coding)
+    content_type = email.message.Message()
+    content_type["content-type"] = headers.get("content-type", "")
+    charset = content_type.get_content_charset("utf-8")
+    if charset not in ("utf-8", "utf8"):
+        raise _not_understood("Content-Type", "charset=utf-8", f"charset={charset}")
+
+
+def _not_understood(header: str, expected: str, got: str) -> UnsupportedMediaType:
+    detail = f"expected {expected}, got {got[:60]}"
+    fault = Fault(Parameter("header", header), UnsupportedMediaType.code, detail, (expected,))
+    return UnsupportedMediaType(f"{header}: {detail}.", errors=[fault])
 
 
 def _check_length(headers: Headers, limit: tuple[str, int]) -> None:
@@ -154,7 +185,7 @@ def _too_large(limit: tuple[str, int]) -> TooLarge:
     return TooLarge(f"The body is larger than {maximum} bytes.", limit=name, maximum=maximum, headers=CLOSE)
 
 
-def _media_type_of(headers: Headers) -> str:
+def media_type_of(headers: Headers) -> str:
     """The Content-Type without its parameters, which is the same in capitals; empty if there is none."""
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 

@@ -1,10 +1,11 @@
 """Every setting of the service. Each is read from the environment as CHAINRULE_<NAME>, limits included."""
 
 import os
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, Secret, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ class Settings(BaseSettings):
     database_url: str | None = Field(None, description="Default: the SQLite file chainrule.sqlite3 in the data folder.")
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    token: SecretStr | None = Field(
-        None, min_length=16, description="When set, every request needs `Authorization: Bearer <token>`."
+    token: Secret[Annotated[str, Field(min_length=16)]] | None = Field(
+        None, description="When set, every request needs `Authorization: Bearer <token>`."
     )
     allow_any_host: bool = Field(False, description="Bind beyond loopback without a token, and answer any Host name.")
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
@@ -84,8 +85,22 @@ class BadSettings(Exception):  # noqa: N818 - said to the user in one sentence
     """Settings that can't be, each by the name of its variable, never with its value: it may be a secret."""
 
 
+def _refuse_unknown() -> None:
+    """Raise BadSettings for a variable that would be taken for a setting by whoever set it, and by nobody else."""
+    known = {"CHAINRULE_URL", *_variables(Settings), *_variables(Limits)} - {"CHAINRULE_LIMITS"}
+    for name in sorted(os.environ):
+        if name.upper().startswith("CHAINRULE_") and name.upper() not in known and os.environ[name]:
+            [nearest] = get_close_matches(name.upper(), known, n=1, cutoff=0)
+            raise BadSettings(f"{name}: there is no such setting; the nearest is {nearest}")
+
+
+def _variables(kind: type[BaseSettings]) -> set[str]:
+    return {f"{kind.model_config['env_prefix']}{field}".upper() for field in kind.model_fields}
+
+
 def settings_of(**options: Any) -> Settings:
     """The settings of the environment, with these options before them. Raises BadSettings."""
+    _refuse_unknown()
     try:
         return Settings(**options)
     except ValidationError as error:

@@ -77,15 +77,18 @@ class Preprocessing:
             raise DataError("features", "expected at least one column that varies over the training rows, found none")
         return cls(tuple(features), targets, facts, spec.split, spec.seed, tuple(dropped), tuple(warnings))
 
+    @property
+    def is_stratified(self) -> bool:
+        """Whether each class is drawn from by itself."""
+        return self.split_spec.stratify and self.facts.kind in ("binary", "multiclass")
+
     def split(self, table: Table) -> Split:
         """The rows of each part: those with a target, drawn by the seed, stratified for a single class target."""
         present = np.ones(table.row_count, bool)
         for target in self.targets:
             present &= ~_is_blank(table, target.name)
         usable = np.flatnonzero(present)
-        strata = None
-        if self.split_spec.stratify and self.facts.kind in ("binary", "multiclass"):
-            strata = self._codes(table, self.targets[0])[usable]
+        strata = self._codes(table, self.targets[0])[usable] if self.is_stratified else None
         parts = split_rows(len(usable), self.split_spec, seed=self.seed, strata=strata)
         return Split(usable[parts.train], usable[parts.validation], usable[parts.test])
 
@@ -380,8 +383,7 @@ def _too_far(values: Array, names: Sequence[str], rows: Array | None = None) -> 
     places = np.argwhere(infinite)[:MAXIMUM_PROBLEMS]
     expected = f"expected a number nearer to those of training, got one too large for {values.dtype} once it is scaled"
     if rows is not None:
-        places[:, 0] = rows[places[:, 0]] + 1
-        expected += " (data rows are counted from 1)"
+        places[:, 0] = rows[places[:, 0]]
     return [DataError(f"rows[{row}].{names[place]}", expected, code="too_large") for row, place in places]
 
 
@@ -401,6 +403,12 @@ def _split_warnings(table: Table, split: Split, draft: Preprocessing) -> list[st
     if used < table.row_count:
         warnings.append(f"{names}: blank in {table.row_count - used} rows, which are left out")
     for part, share in (("validation", draft.split_spec.validation), ("test", draft.split_spec.test)):
-        if share and not len(split.part(part)):
+        found, wanted = len(split.part(part)), round(used * share)
+        if draft.is_stratified and found < wanted:
+            warnings.append(
+                f"split: each class of {names} keeps a row to train, so the {part} part has {found} of {wanted} rows; "
+                "stratify: false draws from all rows alike"
+            )
+        elif share and not found:
             warnings.append(f"split: {used} rows are too few for a {part} part of {share:g}; it is empty")
     return warnings

@@ -32,7 +32,7 @@ _INTEGER = r"^(0|-?[1-9]\d{0,14})$"
 _LEADING_ZERO = r"^[+-]?0\d"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """Half of a character, which JSON can write and UTF-8 can't."""
-_OPENING, _CLOSING = re.compile(rb'(?:^|(?<=[,\r\n]))"'), re.compile(rb'(?:[^"]|"")*"(?!")')
+_OPENING, _CLOSING = re.compile(rb'(?:^|(?<=[,\r\n]))"'), re.compile(rb'(?:[^"]++|"")*+"')
 """A quote that begins a cell, and all up to the one that ends it: two in a row stand for one within."""
 _BOOLEANS = {"true": 1.0, "false": 0.0}
 """In any capitalisation."""
@@ -192,8 +192,8 @@ def _csv_error(source: Path, message: str, ragged: Sequence[Any]) -> DataError:
         expected = f"{row.expected_columns} cell{'s' if row.expected_columns != 1 else ''}"
         hint = _delimiter_hint(_first_line(source)) if row.expected_columns == 1 else None
         return DataError(
-            f"rows[{row.number - 1}]",
-            f"expected {expected} as in the header, got {row.actual_columns} (data rows are counted from 1)"
+            f"rows[{row.number - 2}]",
+            f"expected {expected} as in the header, got {row.actual_columns} in data row {row.number - 1}"
             + (f"; {hint}" if hint else ""),
             code="ragged",
         )
@@ -225,11 +225,19 @@ def _open_quote(source: Path) -> int | None:
     with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         end = 0
         while opening := _OPENING.search(content, end):
-            closing = _CLOSING.search(content, opening.end())
+            closing = _CLOSING.match(content, opening.end())
             if closing is None:
                 return content[: opening.end()].count(b"\n") + 1
             end = closing.end()
     return None
+
+
+def _ends_within(source: Path, cell: str) -> bool:
+    """Whether the file may end within its last cell, as a quote and that cell are the last of it: a cheap look."""
+    tail = b'"' + cell.encode().replace(b'"', b'""')
+    with source.open("rb") as file:
+        file.seek(max(0, source.stat().st_size - len(tail)))
+        return file.read() == tail
 
 
 def _never_closed(line: int) -> DataError:
@@ -283,7 +291,7 @@ def _csv_blocks(source: Path, names: Sequence[str]) -> Iterator[_Block]:
         if batch.num_rows:
             last = batch.columns[-1][-1].as_py()
         yield _Block(data.columns, data.num_rows)
-    if "\n" in last and (line := _open_quote(source)):  # pyarrow takes the end of the file for the end of the cell
+    if _ends_within(source, last) and (line := _open_quote(source)):  # pyarrow takes the file's end for the cell's
         raise _never_closed(line)
 
 
@@ -291,11 +299,13 @@ def _check_names(names: Sequence[str]) -> None:
     seen: dict[str, int] = {}
     for place, name in enumerate(names, start=1):
         if not name:
-            raise DataError(f"column {place}", "expected a name, got an empty one", code="unnamed_column")
+            raise DataError("file", f"expected a name for column {place}, got an empty one", code="unnamed_column")
         if len(name) > 500:
-            raise DataError(f"column {place}", f"expected a name of at most 500 letters, got {len(name)}")
+            raise DataError("file", f"expected a name of at most 500 letters for column {place}, got {len(name)}")
         if _SURROGATE.search(name):
-            raise DataError(f"column {place}", "expected a name of whole characters, got half of one", code="not_utf8")
+            raise DataError(
+                "file", f"expected whole characters in the name of column {place}, got half of one", code="not_utf8"
+            )
         if name in seen:
             raise DataError(
                 f"columns.{name}",
@@ -417,13 +427,13 @@ def _first_infinite(cells: Any, numbers: Any, rows_before: int) -> tuple[int, st
     if not pc.any(infinite).as_py():
         return None
     place = pc.index(infinite, True).as_py()
-    return rows_before + place + 1, cells[place].as_py()
+    return rows_before + place, cells[place].as_py()
 
 
 def _infinite(name: str, row: int, cell: str) -> DataError:
     return DataError(
         f"rows[{row}].{name}",
-        f"expected a finite number, got {cell[:40]} (data rows are counted from 1)",
+        f"expected a finite number, got {cell[:40]} in data row {row + 1}",
         code="infinite",
     )
 
@@ -509,8 +519,8 @@ def _json_document(source: Path) -> Any:
     except UnicodeDecodeError as error:
         raise DataError("file", f"expected text in UTF-8, got {_first_not_utf8(source)}", code="not_utf8") from error
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise DataError(place, f"expected JSON: {error.msg}", code="not_json") from error
+        where = f"line {error.lineno}, column {error.colno}"
+        raise DataError("file", f"expected JSON, got at {where}: {error.msg}", code="not_json") from error
     except ValueError as error:  # Python reads no integer of more than 4300 digits
         raise DataError("file", "expected finite numbers, got one of thousands of digits", code="infinite") from error
     except RecursionError as error:
@@ -530,7 +540,7 @@ def _json_columns(document: Any) -> dict[str, list[Any]]:
     rows = document["rows"]
     if not isinstance(rows, list):
         raise DataError("rows", wanted, code="wrong_shape")
-    for number, row in enumerate(rows, start=1):
+    for number, row in enumerate(rows):
         if not isinstance(row, dict):
             raise DataError(f"rows[{number}]", "expected an object by column name", code="wrong_shape")
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -541,7 +551,7 @@ def _json_cells(name: str, cells: list[Any]) -> tuple[list[str | None], set[type
     """Every cell as a CSV file would spell it, and the kinds of values there are."""
     kinds = set(map(type, cells)) - {type(None)}
     if kinds - {int, float, bool, str}:
-        number = next(i for i, cell in enumerate(cells, start=1) if isinstance(cell, (list, dict)))
+        number = next(i for i, cell in enumerate(cells) if isinstance(cell, (list, dict)))
         raise DataError(
             f"rows[{number}].{name}", "expected a number, a text, true, false or null, got a list or an object"
         )
@@ -557,7 +567,7 @@ def _json_array(name: str, texts: list[str | None]) -> Any:
     try:
         return pa.array(texts, pa.string())
     except UnicodeEncodeError as error:
-        number = next(number for number, text in enumerate(texts, start=1) if text and _SURROGATE.search(text))
+        number = next(number for number, text in enumerate(texts) if text and _SURROGATE.search(text))
         raise DataError(
             f"rows[{number}].{name}", "expected text of whole characters, got half of one", code="not_utf8"
         ) from error

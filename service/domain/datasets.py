@@ -111,11 +111,10 @@ def delete(session: Session, dataset_id: str, *, force: bool) -> None:
     active = [run.id for run in using if run.status not in runs.FINISHED]
     in_the_way = active if force else [run.id for run in using]
     if in_the_way:
-        advice = "cancel them first" if force else "delete them first, or ask with ?force=true"
-        what = "unfinished runs use" if force else "runs use"
-        raise Conflict(
-            f"{len(in_the_way)} {what} this dataset; {advice}.", code="dataset_in_use", runs=in_the_way[:100]
-        )
+        advice = "cancel what uses it first" if force else "delete what uses it first, or ask with ?force=true"
+        kind, count = "unfinished " if force else "", len(in_the_way)
+        users = f"1 {kind}run uses" if count == 1 else f"{count} {kind}runs use"
+        raise Conflict(f"{users} this dataset; {advice}.", code="dataset_in_use", runs=in_the_way[:100])
     for run in using:
         runs.delete_finished(session, run.id)
     session.expire_all()

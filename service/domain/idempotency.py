@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from service.errors import Unprocessable
+from service.errors import Fault, Parameter, Unprocessable
 from service.store import idempotency as store
 
 
@@ -24,9 +24,9 @@ def replay(session: Session, key: str, route: str, body_sha256: str) -> Answer |
     if known is None:
         return None
     if known.body_sha256 != body_sha256:
-        raise Unprocessable(
-            "Idempotency-Key: this key was used with another body; choose a new one.", code="idempotency_key_reused"
-        )
+        detail = "this key was used with another body; choose a new one"
+        fault = Fault(Parameter("header", "Idempotency-Key"), "idempotency_key_reused", detail)
+        raise Unprocessable(f"Idempotency-Key: {detail}.", code="idempotency_key_reused", errors=[fault])
     headers = {**known.headers, "Idempotency-Replayed": "true"}
     return Answer(known.status, headers, known.body)
 

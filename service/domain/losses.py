@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from service.domain import runs
-from service.errors import Fault, Unprocessable
+from service.errors import Fault, Parameter, Unprocessable
 from service.store import epochs
 
 Columns = dict[str, list[Any]]
@@ -24,7 +24,9 @@ def columns(session: Session, run_id: str, *, keys: Sequence[str] | None, points
     if unknown and reports:
         raise Unprocessable(
             f"keys: there is no series {unknown[0][:60]!r}.",
-            errors=[Fault("query: keys", "unknown_key", "expected a series of this run", ("epoch", *names))],
+            errors=[
+                Fault(Parameter("query", "keys"), "unknown_key", "expected a series of this run", ("epoch", *names))
+            ],
         )
     chosen = [name for name in names if keys is None or name in keys]
     found: Columns = {"epoch": [epoch for epoch, _ in reports]}

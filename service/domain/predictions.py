@@ -9,7 +9,7 @@ from engine.network import Evaluator
 from engine.parameters import Array
 from service.domain import checkpoints, runs
 from service.domain.checkpoints import Moment
-from service.errors import Fault, TooLarge, Unprocessable
+from service.errors import Fault, TooLarge, Unprocessable, pointer
 from service.settings import Limits
 from service.store.database import Database
 
@@ -82,7 +82,7 @@ def question(content: Any, limits: Limits) -> Question:
             "The body: expected an object with rows.", errors=[Fault("", "wrong_type", 'expected {"rows": [...]}')]
         )
     faults = [
-        Fault(f"/{name}"[:100], "extra_forbidden", "there is no such field", FIELDS)
+        Fault(pointer([name[:100]]), "extra_forbidden", "there is no such field", FIELDS)
         for name in content
         if name not in FIELDS
     ]
@@ -93,7 +93,7 @@ def question(content: Any, limits: Limits) -> Question:
     if any(not isinstance(moment, str) for moment in moments) or len(set(map(str, moments))) > 1:
         faults.append(Fault("/checkpoint", "wrong_type", "expected one text such as best, last or epoch:3"))
     if faults:
-        raise Unprocessable(faults[0].pointer + ": " + faults[0].detail + ".", errors=faults)
+        raise Unprocessable(f"{faults[0].place}: {faults[0].detail}.", errors=faults)
     if len(rows) > limits.predict_rows:
         raise TooLarge(
             f"{len(rows)} rows are more than the {limits.predict_rows} that one request may predict.",

@@ -166,7 +166,7 @@ def refuse_full_queue(session: Session, limits: Limits) -> None:
     waiting = store.counts(session)["queued"]
     if waiting >= limits.queued_runs:
         raise TooManyRuns(
-            f"{waiting} runs wait already; at most {limits.queued_runs} may. Try again when some have ended.",
+            f"The queue holds {waiting}, and takes at most {limits.queued_runs}. Try again when a run has ended.",
             limit="queued_runs",
             maximum=limits.queued_runs,
             headers={"Retry-After": "30"},
@@ -243,26 +243,24 @@ def update(session: Session, run_id: str, changes: Mapping[str, Any]) -> RunDeta
 
 def cancel(session: Session, run_id: str) -> tuple[RunDetail, bool]:
     """Stop a run: a waiting one at once, a running one after its batch. Gives whether anything changed."""
-    reason = {"code": "cancelled_by_user", "detail": "as asked"}
-    if store.move(session, run_id, ("queued", "paused"), "cancelled", reason=reason):
-        events.append(session, run_id, "cancelled", reason)
-        return get(session, run_id), True
-    if store.wish(session, run_id, "cancel_requested_at"):
-        events.append(session, run_id, "cancel_requested")
-        return get(session, run_id), True
-    return _already(session, run_id, "cancel", is_so=lambda row: row.cancel_requested_at or row.status == "cancelled")
+    return _stop(session, run_id, "cancel", "cancelled", waiting=("queued", "paused"))
 
 
 def pause(session: Session, run_id: str) -> tuple[RunDetail, bool]:
     """Let a run wait: a queued one at once, a running one after its batch. Gives whether anything changed."""
-    reason = {"code": "paused_by_user", "detail": "as asked"}
-    if store.move(session, run_id, "queued", "paused", reason=reason):
-        events.append(session, run_id, "paused", reason)
+    return _stop(session, run_id, "pause", "paused", waiting=("queued",))
+
+
+def _stop(session: Session, run_id: str, action: str, status: str, *, waiting: Sequence[str]) -> tuple[RunDetail, bool]:
+    """Move a waiting run to the status at once; leave the wish to a running one's worker."""
+    wish, reason = f"{action}_requested_at", store.as_asked(status)
+    if store.move(session, run_id, waiting, status, reason=reason):
+        events.append(session, run_id, status, reason)
         return get(session, run_id), True
-    if store.wish(session, run_id, "pause_requested_at"):
-        events.append(session, run_id, "pause_requested")
+    if store.wish(session, run_id, wish):
+        events.append(session, run_id, f"{action}_requested")
         return get(session, run_id), True
-    return _already(session, run_id, "pause", is_so=lambda row: row.pause_requested_at or row.status == "paused")
+    return _already(session, run_id, action, is_so=lambda row: getattr(row, wish) or row.status == status)
 
 
 def resume(session: Session, run_id: str) -> tuple[RunDetail, bool]:

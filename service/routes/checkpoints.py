@@ -9,7 +9,7 @@ from starlette.responses import Response
 from service.dependencies import CheckpointId, Cursor, Limit, ReadSession, RunId
 from service.domain import checkpoints, runs
 from service.domain.checkpoints import FORMATS, Moment
-from service.errors import NotAcceptable
+from service.errors import Fault, NotAcceptable, Parameter
 from service.problems import errors_of
 from service.schemas.base import PageBody
 from service.schemas.checkpoints import CheckpointBody, WeightsBody
@@ -88,7 +88,8 @@ def _accepted(accept: str) -> str:
         if media_type.lower() in MEDIA_TYPES and weight > 0:
             choices.append((-weight, place, MEDIA_TYPES[media_type.lower()]))
     if not choices:
-        raise NotAcceptable(f"Accept: expected one of {', '.join(MEDIA_TYPES)}.", allowed=list(MEDIA_TYPES))
+        fault = Fault(Parameter("header", "Accept"), "not_acceptable", "expected one that is offered", (*MEDIA_TYPES,))
+        raise NotAcceptable(f"Accept: expected one of {', '.join(MEDIA_TYPES)}.", errors=[fault])
     return min(choices)[2]
 
 

@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 from hashlib import sha256
 from typing import Annotated, BinaryIO
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from service.dependencies import Cursor, DatabaseDep, DatasetId, Limit, ReadSession, SettingsDep, WriteTurn
+from service.dependencies import Cursor, DatabaseDep, DatasetId, Limit, MediaType, ReadSession, SettingsDep, WriteTurn
 from service.domain import datasets
-from service.domain.ingestion import INGESTERS, Parsed, parse
-from service.errors import Unavailable, UnsupportedMediaType
+from service.domain.ingestion import Parsed, parse
+from service.errors import Unavailable
 from service.ids import new_id
 from service.problems import LOCATION, errors_of
 from service.schemas.base import NO_NUL, PageBody
@@ -35,18 +35,6 @@ UPLOAD = {
         },
     }
 }
-
-
-def _media_type(request: Request) -> str:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in INGESTERS:
-        raise UnsupportedMediaType(
-            f"Content-Type: expected {' or '.join(INGESTERS)}, got {kind[:60] or 'none'}.", allowed=list(INGESTERS)
-        )
-    return kind
-
-
-MediaType = Annotated[str, Depends(_media_type)]
 
 
 @router.post(

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from service.dependencies import (
     Cursor,
@@ -20,13 +21,16 @@ from service.dependencies import (
 from service.domain import datasets, idempotency, runs
 from service.domain.idempotency import Answer
 from service.domain.runs import Labels
-from service.errors import Conflict
+from service.errors import Conflict, Fault, NotFound, Parameter
 from service.problems import LOCATION, errors_of, header
 from service.schemas.base import NO_NUL, PageBody
 from service.schemas.runs import PlanBody, RunBody, RunCreate, RunFork, RunSummary, RunUpdate, Status
-from service.store.runs import ORDERS
+from service.store import runs as store
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
+
+ROUTE = "POST /v1/runs"
+"""Where a key is honoured."""
 
 Key = Annotated[
     str | None,
@@ -68,23 +72,21 @@ def create_run(
     key: Key = None,
 ) -> Response:
     """Start a training. Only `dataset` and `target` are required; `resolved` shows every default filled in."""
-    route = "POST /v1/runs"
-    if key is not None:
-        with database.read() as session:
-            known = idempotency.replay(session, key, route, digest)
-        if known is not None:
-            return _given(known)
+    with database.read() as session:
+        known = _known(session, key, digest)
+    if known is not None:
+        return _given(known)
     draft = runs.validate(database, settings.data, body.dataset, body.spec(), settings.limits)
     labels = Labels(body.name, body.notes, tuple(body.tags), body.priority)
     try:
         with database.write() as session:
-            if key is not None and (known := idempotency.replay(session, key, route, digest)) is not None:
+            if (known := _known(session, key, digest)) is not None:
                 return _given(known)
             detail = runs.accept(session, draft, body.sent(), labels, settings.limits)
             content = RunBody.of(detail).model_dump_json().encode()
             answer = Answer(201, {"Location": f"/v1/runs/{detail.row.id}"}, content)
             if key is not None:
-                idempotency.record(session, key, route, digest, answer)
+                idempotency.record(session, key, ROUTE, digest, answer)
     except IntegrityError as error:
         with database.read() as session:
             datasets.get(session, draft.dataset.id)  # NotFound where it was deleted meanwhile
@@ -92,6 +94,18 @@ def create_run(
             raise
         raise Conflict("A request with this Idempotency-Key is being answered.", code="in_flight") from error
     return _given(answer)
+
+
+def _known(session: Session, key: str | None, digest: str) -> Answer | None:
+    """What a request with this key was answered, if there was one. NotFound where its run was deleted since."""
+    known = None if key is None else idempotency.replay(session, key, ROUTE, digest)
+    if known is not None:
+        run_id = known.headers["Location"].rpartition("/")[2]
+        if store.get(session, run_id) is None:
+            detail = f"this key made {run_id}, which was deleted; choose a new key to make another run"
+            fault = Fault(Parameter("header", "Idempotency-Key"), "run_deleted", detail)
+            raise NotFound(f"Idempotency-Key: {detail}.", code="run_deleted", errors=[fault])
+    return known
 
 
 def _given(answer: Answer) -> Response:
@@ -112,7 +126,9 @@ def list_runs(
         list[Annotated[str, Query(pattern=NO_NUL)]] | None, Query(max_length=50, description="With all of these tags.")
     ] = None,
     dataset: Annotated[str | None, Query(max_length=60, pattern=NO_NUL)] = None,
-    order_by: Annotated[str, Query(pattern=f"^({'|'.join(ORDERS)})$", description="A minus turns it.")] = "-created_at",
+    order_by: Annotated[
+        str, Query(pattern=f"^({'|'.join(store.ORDERS)})$", description="A minus turns it.")
+    ] = "-created_at",
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> PageBody[RunSummary]:

@@ -1,13 +1,22 @@
 """The body of every answer that is not what was asked for (RFC 9457)."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ParameterBody(BaseModel):
+    """A part of the request that is not its body."""
+
+    where: Literal["query", "header", "path"] = Field(alias="in")
+    name: str
 
 
 class FaultBody(BaseModel):
-    """One place that is wrong."""
+    """One place that is wrong: `pointer` or `parameter` says which."""
 
-    pointer: str
-    """A JSON pointer into the body, or the parameter."""
+    pointer: str | None = Field(None, description="A JSON pointer into the body; empty for the whole of it.")
+    parameter: ParameterBody | None = None
     code: str
     detail: str
     allowed: list[str] | None = None

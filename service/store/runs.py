@@ -251,12 +251,12 @@ def settle_expired(session: Session) -> None:
         found = session.scalars(
             update(RunRow)
             .where(_EXPIRED, wished.is_not(None))
-            .values(status=status, reason=_as_asked(status), **_clean(status))
+            .values(status=status, reason=as_asked(status), **_clean(status))
             .returning(RunRow.id)
             .execution_options(synchronize_session=False)
         ).all()
         for run_id in found:
-            events.append(session, run_id, status, _as_asked(status))
+            events.append(session, run_id, status, as_asked(status))
 
 
 def beat(session: Session, run_id: str, attempt: int, *, lease_seconds: float, epoch: int, step: int) -> Wishes | None:
@@ -293,7 +293,7 @@ def end_as_asked(session: Session, run_id: str, attempt: int) -> str | None:
     A wish that was seen earlier does not count: it may have been taken back, or another may stand beside it.
     """
     for wished, status in _WISHED:
-        if _end(session, and_(_mine(run_id, attempt), wished.is_not(None)), run_id, status, _as_asked(status)):
+        if _end(session, and_(_mine(run_id, attempt), wished.is_not(None)), run_id, status, as_asked(status)):
             return status
     return None
 
@@ -306,7 +306,8 @@ def _end(session: Session, where: ColumnElement[bool], run_id: str, status: str,
     return True
 
 
-def _as_asked(status: str) -> Json:
+def as_asked(status: str) -> Json:
+    """Why a run is in a status that a user wanted."""
     return {"code": f"{status}_by_user", "detail": "as asked"}
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from engine import __version__
 from service.samples import PENGUINS
 from tests.support import PATIENCE_SECONDS, TINY, Api, Server, server, until
 
@@ -51,6 +52,10 @@ def train(served: Server, file: Path, *options: object) -> str:
     """Train by command, and give the run's id."""
     done = chainrule("train", file, "--target", "species", *QUICK, "--server", served.url, "--json", *options)
     return str(json.loads(done.stdout)["id"])
+
+
+def test_the_version_is_shown() -> None:
+    assert chainrule("--version").stdout == f"chainrule {__version__}\n"
 
 
 def test_train_shows_losses_and_the_result(served: Server, penguins: Path) -> None:
@@ -125,19 +130,21 @@ def test_rows_of_a_file_mean_the_same_in_every_form(served: Server, trained: str
     ("name", "content", "sentence"),
     [
         ("rows.csv", "x,yes,word\n1_000,true,w1\n", "rows[0].x: expected a number, got a text"),
-        ("rows.csv", "x,yes,word\n1,true,w1\ninf,true,w1\n", "rows[2].x: expected a finite number, got inf"),
+        ("rows.csv", "x,yes,word\n1,true,w1\ninf,true,w1\n", "rows[1].x: expected a finite number, got inf"),
         ("rows.csv", "x,yes,word\n", "expected at least one row, got none"),
-        ("rows.csv", "x,yes,word\n1,2\n", "rows[1]: expected 3 cells as in the header, got 2"),
+        ("rows.csv", "x,yes,word\n1,2\n", "rows[0]: expected 3 cells as in the header, got 2"),
         ("rows.csv", "x;yes;word\n1;true;w1\n", "rows[0].x: expected this column, found none"),
         ("rows.json", '{"x": [1]}', "got the keys 'x'"),
         ("rows.json", "[1", "expected JSON"),
+        ("rows.csv", "x,yes,word\n1,true,caf\xe9\n", "expected text in UTF-8, got the byte 0xe9 at byte 21, line 2"),
+        ("rows.json", '[{"word": "caf\xe9"}]', "expected text in UTF-8, got the byte 0xe9 at byte 14, line 1"),
         ("rows.json", '[{"x": 1e999, "yes": true, "word": "w"}]', "rows[0]: expected finite numbers"),
     ],
 )
 def test_rows_that_can_not_be_predicted_are_a_sentence(
     served: Server, trained: str, tmp_path: Path, name: str, content: str, sentence: str
 ) -> None:
-    (tmp_path / name).write_text(content)
+    (tmp_path / name).write_bytes(content.encode("latin-1"))
 
     done = chainrule("predict", trained, tmp_path / name, "--server", served.url, ok=False)
 
@@ -201,6 +208,19 @@ def test_weights_are_written_to_a_file_or_to_a_pipe(served: Server, trained: str
     assert (tmp_path / "weights").read_bytes() == piped == served.client.weights(trained, format=form)
 
 
+def test_the_client_pages_through_checkpoints(served: Server, trained: str) -> None:
+    training = {"epochs": 3, "checkpoints": {"every": 1}, "early_stopping": None}
+    dataset = served.client.run(trained).dataset.id
+    run = served.client.wait(served.client.create_run(dataset=dataset, target="label", training=training).id)
+    whole = served.client.checkpoints(run.id)
+
+    first = served.client.checkpoints(run.id, limit=1)
+    rest = served.client.checkpoints(run.id, cursor=first.next_cursor)
+
+    assert len(whole.items) > 1
+    assert [*first.items, *rest.items] == whole.items
+
+
 def test_a_file_that_can_not_be_written_is_a_sentence(served: Server, trained: str, tmp_path: Path) -> None:
     done = chainrule("weights", trained, "-o", tmp_path / "none" / "w", "--server", served.url, ok=False)
 
@@ -249,19 +269,26 @@ def test_options_come_before_a_spec_file_and_keep_the_rest_of_it(
         ([], '{"dataset": "ds_1"}', "expected no dataset: FILE and --target say what to learn"),
         ([], '{"target": "x", "dataset": "ds_1"}', "expected no dataset or target"),
         ([], "[1]", "expected an object with parts of a run's body"),
-        ([], "{", "expected JSON"),
+        ([], "{", "spec.json: expected JSON, which it is not at line 1, column 2"),
+        ([], "epochs: 5\n", "spec.json: expected JSON, which it is not at line 1, column 1"),
+        ([], '{"name": "caf\xe9"}', "spec.json: expected text in UTF-8, got the byte 0xe9 at byte 13"),
+        ([], '{"training": {"l2": NaN}}', "spec.json: expected finite numbers"),
+        ([], '{"training": {"l2": 1e999}}', "spec.json: expected finite numbers"),
+        pytest.param([], "[" * 100_000, "spec.json: expected a run's body, got values nested too deep", id="deep"),
+        (["--learning-rate", "nan"], "{}", "expected a finite number, got nan"),
         (["--epochs", "2"], '{"training": [1]}', "training: expected an object"),
     ],
 )
 def test_options_that_can_not_be_are_a_sentence(
     penguins: Path, tmp_path: Path, options: list[str], content: str, sentence: str
 ) -> None:
-    (tmp_path / "spec.json").write_text(content)
+    (tmp_path / "spec.json").write_bytes(content.encode("latin-1"))
 
     done = chainrule("train", penguins, "--target", "species", "--spec", tmp_path / "spec.json", *options, ok=False)
 
     assert done.returncode == 2
     assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_failed_run_ends_train_and_watch_with_exit_code_1(served: Server, penguins: Path) -> None:
@@ -379,6 +406,37 @@ def test_ctrl_c_says_where_the_run_goes_on(served: Server, tmp_path: Path, pengu
             assert (run["status"], run["reason"]["code"]) == ("queued", "worker_stopped")
 
 
+def test_ctrl_c_during_an_upload_is_a_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        (tmp_path / "table.csv").write_bytes(TINY)
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "service.cli",
+                "train",
+                str(tmp_path / "table.csv"),
+                "--target",
+                "y",
+                "--server",
+                url,
+            ],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        live, _ = silent.accept()
+        with live:
+            live.recv(1000)
+            live.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            assert b"POST /v1/datasets" in live.recv(1000)
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=PATIENCE_SECONDS)[1]
+
+    assert process.returncode == 130
+    assert said == "\nStopped during the upload: no run was started.\n"
+
+
 # Serving -----------------------------------------------------------------------------------------------------------
 
 
@@ -445,7 +503,7 @@ def test_a_token_that_can_be_guessed_is_refused(tmp_path: Path) -> None:
     done = chainrule("serve", "--data", tmp_path, ok=False, CHAINRULE_TOKEN="secret")
 
     assert "CHAINRULE_TOKEN: " in done.stderr
-    assert "at least 16" in done.stderr
+    assert "at least 16 characters" in done.stderr
     assert "secret" not in done.stderr
 
 
@@ -454,6 +512,23 @@ def test_a_setting_that_can_not_be_is_a_sentence(tmp_path: Path) -> None:
 
     assert "chainrule: CHAINRULE_WORKERS: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("CHAINRULE_LIMIT_EPOCH", "CHAINRULE_LIMIT_EPOCHS"), ("CHAINRULE_WORKER", "CHAINRULE_WORKERS")],
+)
+def test_a_setting_that_is_not_there_is_a_sentence(tmp_path: Path, name: str, nearest: str) -> None:
+    done = chainrule("serve", "--data", tmp_path / "data", ok=False, **{name: "5"})
+
+    assert done.returncode == 1
+    assert done.stderr == f"chainrule: {name}: there is no such setting; the nearest is {nearest}\n"
+
+
+def test_a_file_for_a_data_folder_is_a_sentence(penguins: Path) -> None:
+    done = chainrule("serve", "--data", penguins, "--port", 0, ok=False)
+
+    assert done.stderr == f"chainrule: {penguins} is a file: name a folder for the data, which may be a new one\n"
 
 
 def test_logs_go_to_stderr_as_json_where_asked(tmp_path: Path) -> None:
@@ -611,11 +686,12 @@ def test_a_demo_that_is_ended_takes_its_server_with_it(tmp_path: Path) -> None:
     assert process.stdout is not None
     lines = iter(process.stdout.readline, "")
     url = re.search(r"http://127\.0\.0\.1:\d+", next(lines))
-    next(line for line in lines if "Ctrl-C stops it" in line)
+    shown = "".join(iter(lambda: next(lines), "Ctrl-C stops it.\n"))
     process.terminate()
     process.stdout.close()
 
     assert process.wait(PATIENCE_SECONDS) == 128 + signal.SIGTERM
     assert url is not None
+    assert re.findall(r"curl (.)http.*(.)", shown) == [("'", "'")] * 2  # a shell leaves what is quoted as it is
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", int(url[0].rpartition(":")[2])))

@@ -19,7 +19,7 @@ REFUSED = {
     "a header alone": (b"x,y\n", "text/csv", 422, "rows"),
     "one row": (b"x,y\n1,2\n", "text/csv", 422, "got one"),
     "a column named twice": (b"x,x\n1,2\n3,4\n", "text/csv", 422, "x"),
-    "a ragged row": (b"x,y\n1,2\n3\n5,6\n", "text/csv", 422, "rows[2]"),
+    "a ragged row": (b"x,y\n1,2\n3\n5,6\n", "text/csv", 422, "rows[1]"),
     "bytes that are not UTF-8": (b"x,y\n1,caf\xe9\n2,b\n", "text/csv", 422, "UTF-8"),
     "an infinite cell": (b"x,y\n1,2\n1e400,3\n", "text/csv", 422, "1e400"),
     "broken JSON": (b'{"columns": ', "application/json", 422, "JSON"),
@@ -48,7 +48,7 @@ def test_the_same_bytes_are_the_same_dataset(api: Api) -> None:
     first, second = api.send(TINY), api.send(TINY, name="again")
 
     assert (first.status_code, second.status_code) == (201, 200)
-    assert second.json()["id"] == first.json()["id"]
+    assert (second.json()["id"], second.json()["name"]) == (first.json()["id"], first.json()["name"])
     assert len(api.get("/v1/datasets").json()["items"]) == 1
 
 
@@ -176,7 +176,9 @@ def test_a_dataset_in_use_is_kept_unless_forced(api: Api) -> None:
     path = f"/v1/datasets/{run['dataset']['id']}"
 
     assert api.get(path).json()["run_count"] == 1
-    assert problem(api.delete(path), 409, "dataset_in_use")["runs"] == [run["id"]]
+    refused = problem(api.delete(path), 409, "dataset_in_use")
+    assert refused["runs"] == [run["id"]]
+    assert refused["detail"].startswith("1 run uses this dataset; ")
     assert api.delete(f"{path}?force=true").status_code == 204
     problem(api.get(path), 404)
     problem(api.get(f"/v1/runs/{run['id']}"), 404)

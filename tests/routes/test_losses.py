@@ -68,3 +68,4 @@ def test_an_unknown_series_lists_those_there_are(shared: Api, run: Json) -> None
     body = problem(shared.get(f"/v1/runs/{run['id']}/losses", params={"keys": "loss"}), 422)
 
     assert set(body["errors"][0]["allowed"]) == SERIES
+    assert body["errors"][0]["parameter"] == {"in": "query", "name": "keys"}

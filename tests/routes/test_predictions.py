@@ -193,7 +193,9 @@ def test_rows_of_another_shape_are_all_named(shared: Api, run: Json) -> None:
     ],
 )
 def test_a_question_that_can_not_be_is_refused(shared: Api, run: Json, body: str, status: int) -> None:
-    answer = shared.request("POST", f"/v1/runs/{run['id']}/predict", content=body)
+    answer = shared.request(
+        "POST", f"/v1/runs/{run['id']}/predict", content=body, headers={"Content-Type": "application/json"}
+    )
 
     if status == 422 and answer.status_code == 400:
         status = 400  # a number too large for JSON's readers is not JSON

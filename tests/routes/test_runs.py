@@ -118,7 +118,7 @@ def test_a_number_that_float32_can_not_hold_is_refused_by_its_row(shared: Api, p
     refused = problem(shared.post(path, body), 422, "too_large")
     wider = shared.post("/v1/runs/validate", {**body, "training": {"dtype": "float64"}})
 
-    assert [fault["pointer"] for fault in refused["errors"]] == [f"/rows/{row + 1}/x"]
+    assert [fault["pointer"] for fault in refused["errors"]] == [f"/rows/{row}/x"]
     assert wider.status_code == 200
 
 
@@ -143,7 +143,7 @@ def test_numbers_that_are_not_finite_are_refused(shared: Api, number: str) -> No
 
 @pytest.mark.parametrize(
     ("body", "media_type", "status"),
-    [("{", "application/json", 400), ("[]", "application/json", 422), ("x", "text/plain", 422)],
+    [("{", "application/json", 400), ("[]", "application/json", 422), ("x", "text/plain", 415)],
 )
 def test_a_body_that_is_no_run_is_refused(shared: Api, body: str, media_type: str, status: int) -> None:
     answer = shared.request("POST", "/v1/runs", content=body, headers={"Content-Type": media_type})
@@ -415,6 +415,19 @@ def test_a_request_with_the_same_key_gives_the_same_answer(api: Api) -> None:
     assert "idempotency-replayed" not in first.headers
     assert second.headers["idempotency-replayed"] == "true"
     assert len(api.get("/v1/runs").json()["items"]) == 1
+
+
+def test_a_key_whose_run_was_deleted_makes_no_other(api: Api) -> None:
+    body = {"dataset": api.upload(), "target": "label", **QUICK}
+    run_id = api.post("/v1/runs", body, headers={"Idempotency-Key": "k1"}).json()["id"]
+    api.work()
+    api.delete(f"/v1/runs/{run_id}")
+
+    refused = problem(api.post("/v1/runs", body, headers={"Idempotency-Key": "k1"}), 404, "run_deleted")
+
+    assert run_id in refused["detail"]
+    assert refused["errors"][0]["parameter"] == {"in": "header", "name": "Idempotency-Key"}
+    assert api.get("/v1/runs").json()["items"] == []
 
 
 def test_a_key_used_with_another_body_is_refused(api: Api) -> None:

@@ -1,6 +1,7 @@
 """What every route shares, and the routes about the service itself."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pytest
 from pydantic import BaseModel
 from sqlalchemy.exc import TimeoutError
 
+from engine import __version__
 from engine.layers import ACTIVATIONS, LAYERS
 from engine.losses import LOSSES
 from engine.optimizers import OPTIMIZERS
+from service.problems import pointer_of
 from service.schemas.base import Body
 from service.schemas.datasets import DatasetDetail
 from service.schemas.losses import LossesBody
@@ -21,6 +24,13 @@ from service.store import runs
 from tests.support import TINY, Api, Json, problem
 
 JSON = {"Content-Type": "application/json"}
+
+
+def test_the_first_page_says_where_to_look(shared: Api) -> None:
+    about = shared.get("/").json()
+
+    assert about["version"] == __version__
+    assert all(shared.get(about[link]).status_code != 404 for link in ("documentation", "openapi", "health"))
 
 
 def test_a_server_that_answers_is_live(shared: Api) -> None:
@@ -73,6 +83,64 @@ def test_an_address_that_is_not_there_is_a_problem_too(shared: Api, method: str,
     problem(shared.request(method, path), status)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/v1/runs", {"GET", "HEAD", "POST"}),
+        ("POST", "/v1/runs/run_1", {"GET", "HEAD", "PATCH", "DELETE"}),
+        ("OPTIONS", "/v1/runs/run_1/predict", {"POST"}),
+        ("DELETE", "/openapi.json", {"GET", "HEAD"}),
+    ],
+)
+def test_another_method_is_told_all_that_there_are(shared: Api, method: str, path: str, allowed: set[str]) -> None:
+    answer = shared.request(method, path)
+
+    problem(answer, 405)
+    assert set(answer.headers["allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize("path", ["/v1/health/live", "/v1/health/ready", "/v1/limits", "/metrics", "/openapi.json"])
+def test_head_is_get_without_the_body(shared: Api, path: str) -> None:
+    answer, whole = shared.request("HEAD", path), shared.get(path)
+
+    assert answer.status_code == whole.status_code
+    assert answer.headers["content-type"] == whole.headers["content-type"]
+    assert int(answer.headers["content-length"]) > 0
+    assert answer.content == b""
+
+
+def test_head_of_a_stream_does_not_wait_for_its_end(api: Api) -> None:
+    path = f"/v1/runs/{api.create()['id']}/events"
+
+    assert api.request("HEAD", path).status_code == 200
+    assert api.request("HEAD", path, headers={"Accept": "text/event-stream"}).status_code == 405
+
+
+def test_every_query_parameter_that_is_not_documented_is_refused(shared: Api) -> None:
+    for path, methods in shared.get("/openapi.json").json()["paths"].items():
+        for method, operation in methods.items():
+            body = problem(shared.request(method, f"{path}?limt=3"), 422)
+
+            documented = [each["name"] for each in operation.get("parameters", []) if each["in"] == "query"]
+            [fault] = body["errors"]
+            assert fault["parameter"] == {"in": "query", "name": "limt"}
+            assert fault["allowed"] == documented
+            assert fault["code"] == "extra_forbidden"
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", None])
+def test_a_body_of_a_type_that_is_not_documented_is_refused(shared: Api, media_type: str | None) -> None:
+    headers = {} if media_type is None else {"Content-Type": media_type}
+    for path, methods in shared.get("/openapi.json").json()["paths"].items():
+        for method, operation in methods.items():
+            if "requestBody" in operation:
+                body = problem(shared.request(method, path, content="{}", headers=headers), 415)
+
+                [fault] = body["errors"]
+                assert fault["parameter"] == {"in": "header", "name": "Content-Type"}
+                assert fault["allowed"] == list(operation["requestBody"]["content"])
+
+
 def test_the_openapi_document_has_an_example_and_errors_on_every_route(shared: Api) -> None:
     document = shared.get("/openapi.json").json()
 
@@ -123,6 +191,43 @@ def test_the_headers_of_answers_are_documented(shared: Api) -> None:
     assert set(created["429"]["headers"]) == {"Retry-After"}
     assert set(paths["/v1/datasets"]["post"]["responses"]["201"]["headers"]) == {"Location"}
     assert {"413", "431", "500", "503"} <= set(paths["/v1/layers"]["get"]["responses"])
+
+
+# What is wrong is named --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "parameter"),
+    [
+        ("/v1/runs?limit=0", {}, {"in": "query", "name": "limit"}),
+        ("/v1/runs?cursor=none", {}, {"in": "query", "name": "cursor"}),
+        (f"/v1/runs/{'x' * 61}", {}, {"in": "path", "name": "run_id"}),
+        ("/v1/runs/run_1/events", {"Last-Event-ID": "x"}, {"in": "header", "name": "Last-Event-ID"}),
+        ("/v1/runs/run_1/checkpoints/best/weights", {"Accept": "text/html"}, {"in": "header", "name": "Accept"}),
+    ],
+)
+def test_what_is_wrong_outside_of_a_body_is_named_as_a_parameter(
+    shared: Api, path: str, headers: dict[str, str], parameter: Json
+) -> None:
+    [fault] = shared.get(path, headers=headers).json()["errors"]
+
+    assert fault["parameter"] == parameter
+    assert "pointer" not in fault
+
+
+@pytest.mark.parametrize(
+    ("place", "pointer"),
+    [
+        ("file", ""),
+        ("network.layers[2].units", "/network/layers/2/units"),
+        ("parameters.W.1", "/parameters/W.1"),
+        ("columns.size.cm [1]/~", "/columns/size.cm [1]~1~0"),
+        ("rows[3].size.cm", "/rows/3/size.cm"),
+        ("rows[3]", "/rows/3"),
+    ],
+)
+def test_a_place_of_the_engines_becomes_a_pointer(place: str, pointer: str) -> None:
+    assert pointer_of(place) == pointer
 
 
 # The door ----------------------------------------------------------------------------------------------------------
@@ -223,6 +328,27 @@ def test_a_client_that_goes_away_is_no_error_of_ours(api: Api, caplog: pytest.Lo
 )
 def test_headers_and_addresses_have_a_limit(shared: Api, options: Json) -> None:
     assert problem(shared.get("/v1/runs", **options), 431)["limit"] == "header_bytes"
+
+
+@pytest.mark.parametrize("path", ["/v1/runs", "/v1/runs/run_1/predict", "/v1/datasets"])
+@pytest.mark.parametrize(
+    ("headers", "sentence"),
+    [
+        ({"Content-Encoding": "gzip"}, "Content-Encoding: expected identity, got gzip."),
+        ({"Content-Type": "application/json; charset=latin-1"}, "expected charset=utf-8, got charset=latin-1."),
+    ],
+)
+def test_a_body_that_is_not_plain_utf_8_is_refused(
+    shared: Api, path: str, headers: dict[str, str], sentence: str
+) -> None:
+    answer = shared.post(path, content=gzip.compress(b"{}"), headers={**JSON, **headers})
+
+    assert sentence in problem(answer, 415, "unsupported_media_type")["detail"]
+
+
+@pytest.mark.parametrize("charset", ["utf-8", '"UTF-8"', "utf8"])
+def test_utf_8_has_several_spellings(shared: Api, charset: str) -> None:
+    assert shared.send(TINY, media_type=f"text/csv; charset={charset}").status_code in (200, 201)
 
 
 def test_a_content_type_in_capitals_has_the_same_limit(tmp_path: Path) -> None:

@@ -124,6 +124,19 @@ def test_a_part_that_few_rows_leave_empty_is_warned_of() -> None:
     )
 
 
+def test_classes_too_small_for_a_stratified_split_are_said_to_be_so() -> None:
+    one_each = table(x=list(range(20)), label=[f"kind {number}" for number in range(20)])
+
+    stratified, plain = fit(found=one_each), fit(found=one_each, split={"stratify": False})
+
+    assert stratified.warnings == tuple(
+        f"split: each class of label keeps a row to train, so the {part} part has 0 of 3 rows; "
+        "stratify: false draws from all rows alike"
+        for part in ("validation", "test")
+    )
+    assert plain.warnings == ()
+
+
 def test_features_stand_in_the_order_asked_for() -> None:
     found = fit(features=["kind", "price", "open"])
 
@@ -554,8 +567,8 @@ def test_a_number_that_the_dtype_can_not_hold_is_refused_by_row_and_column(colum
     with pytest.raises(DataError) as caught:
         fitted.check(found, fitted.split(found), dtype="float32")
 
-    assert [problem.place for problem in caught.value.problems] == [f"rows[{row + 1}].{column}"]
-    assert "got one too large for float32 once it is scaled (data rows are counted from 1)" in str(caught.value)
+    assert [problem.place for problem in caught.value.problems] == [f"rows[{row}].{column}"]
+    assert "got one too large for float32 once it is scaled" in str(caught.value)
     fitted.check(found, fitted.split(found), dtype="float64")
 
 
@@ -563,9 +576,9 @@ def test_such_a_number_is_never_encoded() -> None:
     fitted, found, row = far("size", "test")
     _, other, _ = far("price", "test")
 
-    with pytest.raises(DataError, match=rf"rows\[{row + 1}\].size"):
+    with pytest.raises(DataError, match=rf"rows\[{row}\].size"):
         fitted.encode_features(found, np.array([3, row]), dtype="float32")
-    with pytest.raises(DataError, match=rf"rows\[{row + 1}\].price"):
+    with pytest.raises(DataError, match=rf"rows\[{row}\].price"):
         fitted.encode_targets(other, dtype="float32")
 
 

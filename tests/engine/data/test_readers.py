@@ -114,7 +114,7 @@ def test_another_delimiter_than_the_comma_is_said(delimiter: str, name: str) -> 
     hint = f"the header is one column whose name holds {name}; only commas separate columns"
 
     found, _ = read_csv(f"a{delimiter}b\n1{delimiter}2\n3{delimiter}4\n")
-    with pytest.raises(DataError, match=r"rows\[1\]: expected 1 cell as in the header, got 2 .*" + hint):
+    with pytest.raises(DataError, match=r"rows\[0\]: expected 1 cell as in the header, got 2 .*" + hint):
         read_csv(f"a{delimiter}b\n1,5{delimiter}2\n")
 
     assert found.warnings == (f"{hint}: save the file with commas if it has several",)
@@ -144,17 +144,17 @@ REFUSED_CSV: dict[str, tuple[str | bytes, str, str]] = {
     ),
     "a short row": (
         "x,y\n1,2\n3\n5,6\n",
-        "rows[2]: expected 2 cells as in the header, got 1 (data rows are counted from 1)",
+        "rows[1]: expected 2 cells as in the header, got 1 in data row 2",
         "ragged",
     ),
     "a long row": (
         "x,y\n1,2\n3,4\n5,6,7\n",
-        "rows[3]: expected 2 cells as in the header, got 3 (data rows are counted from 1)",
+        "rows[2]: expected 2 cells as in the header, got 3 in data row 3",
         "ragged",
     ),
     "a short row after blank lines and a cell of two lines": (
         'x,y\n\n"1\n1",2\n\n3\n5,6\n',
-        "rows[2]: expected 2 cells as in the header, got 1 (data rows are counted from 1)",
+        "rows[1]: expected 2 cells as in the header, got 1 in data row 2",
         "ragged",
     ),
     "UTF-16": (
@@ -169,12 +169,12 @@ REFUSED_CSV: dict[str, tuple[str | bytes, str, str]] = {
     ),
     "an infinity": (
         "x\n1\n-inf\n",
-        "rows[2].x: expected a finite number, got -inf (data rows are counted from 1)",
+        "rows[1].x: expected a finite number, got -inf in data row 2",
         "infinite",
     ),
     "a number beyond float64": (
         "x\n1\n2\n1e400\n",
-        "rows[3].x: expected a finite number, got 1e400 (data rows are counted from 1)",
+        "rows[2].x: expected a finite number, got 1e400 in data row 3",
         "infinite",
     ),
 }
@@ -227,7 +227,7 @@ def test_a_number_written_as_text_in_json_is_text() -> None:
 
 
 REFUSED_JSON: dict[str, tuple[str | bytes, str, str]] = {
-    "broken": ('{"columns": {"x": [1,}}', "line 1, column 22: expected JSON", "not_json"),
+    "broken": ('{"columns": {"x": [1,}}', "file: expected JSON, got at line 1, column 22", "not_json"),
     "empty": ("", "file: expected a JSON object, got an empty file", "empty"),
     "a list": ("[1, 2]", "file: expected {.columns.: {name: .cells.}}", "wrong_shape"),
     "another key": ('{"data": []}', "got the keys 'data'", "wrong_shape"),
@@ -237,16 +237,16 @@ REFUSED_JSON: dict[str, tuple[str | bytes, str, str]] = {
         "duplicate_column",
     ),
     "NaN": ('{"columns": {"x": [1, NaN]}}', "file: expected JSON, which has no NaN; write null", "infinite"),
-    "a huge number": ('{"columns": {"x": [1, 1e999]}}', r"rows\[2\].x: expected a finite number", "infinite"),
+    "a huge number": ('{"columns": {"x": [1, 1e999]}}', r"rows\[1\].x: expected a finite number", "infinite"),
     "unequal columns": (
         '{"columns": {"x": [1, 2, 3], "y": [1]}}',
         "columns.y: expected 3 cells as in x, got 1",
         "ragged",
     ),
-    "a nested cell": ('{"columns": {"x": [1, {"a": 2}]}}', r"rows\[2\].x: expected a number, a text", "invalid_data"),
+    "a nested cell": ('{"columns": {"x": [1, {"a": 2}]}}', r"rows\[1\].x: expected a number, a text", "invalid_data"),
     "a row that is a list": (
         '{"rows": [{"x": 1}, [2]]}',
-        r"rows\[2\]: expected an object",
+        r"rows\[1\]: expected an object",
         "wrong_shape",
     ),
     "rows that are no list": ('{"rows": {"x": 1}}', "rows: expected {.columns.: {name: .cells.}}", "wrong_shape"),
@@ -255,7 +255,7 @@ REFUSED_JSON: dict[str, tuple[str | bytes, str, str]] = {
     "one row": ('{"rows": [{"x": 1}]}', "file: expected at least 2 rows of data, got one", "too_few_rows"),
     "a column without a name": (
         '{"columns": {"": [1, 2]}}',
-        "column 1: expected a name, got an empty",
+        "file: expected a name for column 1, got an empty",
         "unnamed_column",
     ),
     "a key twice in a row": ('{"rows": [{"x": 1, "x": 2}]}', "columns.x: expected every key once", "duplicate_column"),
@@ -267,7 +267,7 @@ REFUSED_JSON: dict[str, tuple[str | bytes, str, str]] = {
     "minus infinity": ('{"columns": {"x": [1, -Infinity]}}', "file: expected JSON, which has no -Inf", "infinite"),
     "an integer beyond float64": (
         '{"columns": {"x": [1, 1%s]}}' % ("0" * 400),
-        r"rows\[2\].x: expected a finite number, got 1000",
+        r"rows\[1\].x: expected a finite number, got 1000",
         "infinite",
     ),
     "an integer of thousands of digits": (
@@ -277,12 +277,12 @@ REFUSED_JSON: dict[str, tuple[str | bytes, str, str]] = {
     ),
     "half a character": (
         '{"columns": {"x": ["a", null, "b\\ud800"]}}',
-        r"rows\[3\].x: expected text of whole characters, got half of one",
+        r"rows\[2\].x: expected text of whole characters, got half of one",
         "not_utf8",
     ),
     "half a character in a name": (
         '{"columns": {"x": [1, 2], "\\ud800": [1, 2]}}',
-        "column 2: expected a name of whole characters, got half of one",
+        "file: expected whole characters in the name of column 2, got half of one",
         "not_utf8",
     ),
     "another encoding": (
@@ -329,8 +329,8 @@ def test_a_column_is_decided_over_many_blocks() -> None:
 
 
 LATE: dict[str, tuple[str | bytes, str]] = {
-    "a short row": ("3\n", r"rows\[1000001\]: expected 2 cells as in the header, got 1"),
-    "an infinity": ("1e999,1\n", r"rows\[1000001\].x: expected a finite number, got 1e999"),
+    "a short row": ("3\n", r"rows\[1000000\]: expected 2 cells as in the header, got 1"),
+    "an infinity": ("1e999,1\n", r"rows\[1000000\].x: expected a finite number, got 1e999"),
     "another encoding": (b"caf\xe9,1\n", "file: expected text in UTF-8, got the byte 0xe9 at byte 10000007"),
     "a row longer than what is read at once": ("a" * 17_000_000 + ",1\n", "file: expected rows shorter than 8388608"),
 }
@@ -372,7 +372,7 @@ def test_a_single_row_is_enough_to_be_sent(tmp_path: Path) -> None:
 
 
 def test_rows_to_be_sent_are_refused_at_their_place(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"rows\[2\].x: expected a finite number, got 1e999"):
+    with pytest.raises(DataError, match=r"rows\[1\].x: expected a finite number, got 1e999"):
         csv_rows_of(tmp_path / "rows.csv", "x,y\n1,a\n1e999,b\n")
 
 
@@ -396,7 +396,7 @@ def test_json_rows_are_sent_as_they_stand(tmp_path: Path, content: Any, rows: li
     [
         ('{"columns": {"x": [1], "y": [1, 2]}}', "columns.x: expected 2 cells as in y, got 1"),
         ('{"data": []}', "got the keys 'data'"),
-        ("[{]", "line 1, column 3: expected JSON"),
+        ("[{]", "file: expected JSON, got at line 1, column 3"),
         ("[NaN]", "which has no NaN"),
         ("7", "got something else"),
     ],
@@ -414,6 +414,10 @@ def test_json_that_holds_no_rows_is_refused(tmp_path: Path, text: str, message: 
         ('0,w\n1,"x\n2,y\n3,z\n', 2),
         ('a,b\n1,"one ""two"""\n2,y\n3,"open\n4,z\n', 4),
         ('a,b\n"1,x\n2,y\n', 2),
+        ('a,b\n1,x\n2,y\n3,"z', 4),
+        ('a,b\n1,x\n2,"say ""y""', 3),
+        ('a,b\n1,x\n2,y\n3,"', 4),
+        ('a\nx\ny\n"z', 4),
     ],
 )
 def test_a_quote_that_never_ends_is_named_by_its_line(content: str, line: int) -> None:
@@ -425,6 +429,13 @@ def test_quotes_within_a_cell_and_lines_within_quotes_are_kept() -> None:
     _, table = read_csv('a,b\n1,"two\nlines"\n2,5" pipe\n3,"last\ncell"\n')
 
     assert [row["b"] for row in rows_of(table)] == ["two\nlines", '5" pipe', "last\ncell"]
+
+
+@pytest.mark.parametrize("last", ["", '""', '"z"', '"say ""z"""', '5"', '"two\nlines"'])
+def test_a_last_line_without_its_end_is_whole(last: str) -> None:
+    found, _ = read_csv(f"a,b\n1,x\n2,y\n3,{last}")
+
+    assert found.row_count == 3
 
 
 def test_bytes_that_are_no_text_at_all_are_refused_without_a_word_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
