@@ -119,6 +119,11 @@ class AverageSpec(Spec):
     decay: float = Field(0.999, gt=0, lt=1, description="How much of it stays at each update.")
 
 
+def _decays(optimizer: Choice | None) -> bool:
+    """Whether it makes weights smaller on its own, so that a penalty would do it twice."""
+    return getattr(optimizer, "weight_decay", 0.0) > 0
+
+
 LayerNumber = Annotated[int, Field(ge=1, le=MAXIMUM_LAYERS, description="Layers that learn are counted from 1.")]
 
 
@@ -131,7 +136,12 @@ class TrainingSpec(Spec):
     optimizer: OptimizerSpec = AdamSpec()
     schedule: AnyScheduleSpec = ConstantSpec()
     l1: float = Field(0.0, ge=0, description="λ of the penalty λΣ|W| on every weight matrix (never on b).")
-    l2: float = Field(0.001, ge=0, description="λ of the penalty ½λ‖W‖² on every weight matrix (never on b).")
+    l2: float = Field(
+        default_factory=lambda before: 0.0 if _decays(before.get("optimizer")) else 0.001,
+        ge=0,
+        description="λ of the penalty ½λ‖W‖² on every weight matrix (never on b); "
+        "0.001 unless given, or 0 with an optimizer that has a weight_decay.",
+    )
     max_norm: float | None = Field(None, gt=0, description="The largest norm of the weights into one unit.")
     clip: ClipSpec | None = Field(None, description="How a gradient that is too large is made smaller.")
     average: AverageSpec | None = Field(None, description="Serve a moving average of the weights.")

@@ -16,7 +16,7 @@ Problem
 └── StorageFull           507  what was accepted stays
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,6 +24,11 @@ from typing import Any, Literal
 def pointer(path: Sequence[str | int]) -> str:
     """A JSON pointer (RFC 6901)."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def own(complaints: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Pydantic's complaints, without those of a default that waits for another field, which has one of its own."""
+    return [each for each in complaints if each["type"] != "default_factory_not_called"]
 
 
 def path_in(body: Any, path: Sequence[str | int]) -> list[str | int]:

@@ -180,7 +180,7 @@ def problem_of(error: Exception) -> Problem:
 def _invalid(found: Sequence[Mapping[str, Any]], body: Any) -> Problem:
     """FastAPI's own complaints, one for each place; never the value that was sent."""
     faults: dict[str | Parameter, Fault] = {}
-    for item in found:
+    for item in errors.own(found):
         where, *path = item["loc"]
         if item["type"] == "json_invalid":
             return errors.BadRequest(f"The body is not JSON: {item['ctx']['error']}.", code="not_json")

@@ -11,7 +11,7 @@ from engine.plans import Plan, call
 
 
 class AdamWSpec(AdamOptions):
-    """Adam with decoupled weight decay. `l2` is a penalty beside it: set one of the two to 0."""
+    """Adam with decoupled weight decay, which takes the place of the default `l2`."""
 
     type: Literal["adamw"] = "adamw"
     weight_decay: float = Field(0.01, ge=0, description="λ: weights lose η·λ of themselves at each update; never b.")

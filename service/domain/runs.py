@@ -19,7 +19,7 @@ from engine.training import Best
 from service.domain import checkpoints, datasets
 from service.domain.training import Plan, check_sizes, plan, plan_of
 from service.domain.warm_starts import WarmStart, begin, warm_start
-from service.errors import Conflict, Fault, NotFound, TooManyRuns, Unprocessable, path_in, pointer
+from service.errors import Conflict, Fault, NotFound, TooManyRuns, Unprocessable, own, path_in, pointer
 from service.ids import new_id
 from service.settings import Limits
 from service.store import checkpoints as stored
@@ -406,7 +406,8 @@ def _overridden(parent: RunRow, overrides: Mapping[str, Any]) -> RunSpec:
         raise Unprocessable(
             "The overrides do not make a valid spec.",
             errors=[
-                Fault(pointer(path_in(merged, fault["loc"])), fault["type"], fault["msg"]) for fault in error.errors()
+                Fault(pointer(path_in(merged, fault["loc"])), fault["type"], fault["msg"])
+                for fault in own(error.errors())
             ],
         ) from error
 

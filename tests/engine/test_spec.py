@@ -123,3 +123,17 @@ def test_bare_names_stand_for_activations_and_optimizers() -> None:
 
     assert spec.network.layers[0].activation.slope == 0.01  # type: ignore[union-attr]
     assert spec.training.optimizer.type == "sgd"
+
+
+@pytest.mark.parametrize(
+    ("training", "l2"),
+    [
+        ({}, 0.001),
+        ({"optimizer": "adamw"}, 0),
+        ({"optimizer": {"type": "adamw", "weight_decay": 0}}, 0.001),
+        ({"optimizer": {"type": "lion", "weight_decay": 0.1}}, 0),
+        ({"optimizer": "adamw", "l2": 0.01}, 0.01),
+    ],
+)
+def test_weights_that_decay_on_their_own_have_no_penalty_unless_asked(training: dict[str, object], l2: float) -> None:
+    assert resolved(THREE, training=training).training.l2 == l2

@@ -122,6 +122,23 @@ def test_a_number_that_float32_can_not_hold_is_refused_by_its_row(shared: Api, p
     assert wider.status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/v1/runs", "/v1/runs/validate"])
+def test_an_unknown_optimizer_is_one_fault_though_a_default_follows_it(shared: Api, path: str) -> None:
+    body = {"dataset": shared.upload(), "target": "label", "training": {"optimizer": "adamm"}}
+
+    faults = problem(shared.post(path, body), 422)["errors"]
+
+    assert [fault["pointer"] for fault in faults] == ["/training/optimizer"]
+
+
+def test_a_fork_with_an_unknown_optimizer_has_one_fault(shared: Api) -> None:
+    run = shared.train()
+
+    answer = shared.post(f"/v1/runs/{run['id']}/fork", {"training": {"optimizer": "adamm"}})
+
+    assert [fault["pointer"] for fault in problem(answer, 422)["errors"]] == ["/training/optimizer"]
+
+
 def test_a_misspelt_choice_lists_what_is_allowed(shared: Api) -> None:
     layers = [{"type": "dense", "units": 3, "activation": "rellu"}]
     answer = shared.post("/v1/runs", {"dataset": shared.upload(), "target": "label", "network": {"layers": layers}})
