@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from math import ceil
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 import engine.layers
 from engine.errors import SpecError
 from engine.layers.base import Layer, Slot
+from engine.layers.convolutions import Conv1d, Conv1dSpec, Conv2d, Conv2dSpec
 from engine.layers.dense import Dense, DenseSpec
 from engine.options import Choice, Field
 from engine.parameters import Array, Shape, Shapes
@@ -50,13 +52,14 @@ class Residual(Layer):
     """Y = F(X) + X with the layers inside as F; it stands for a layer that parts, those inside, and one that joins.
 
     Where F changes the last axis, X is brought to its shape by learned weights W without b, as by a dense layer (on
-    several axes: along the last one, which for images is a 1×1 convolution).
+    several axes: along the last one, which for images is a 1×1 convolution). Where F makes a sequence or an image
+    smaller too, it is a 1×1 convolution with the smallest stride that fits.
     """
 
     spec = ResidualSpec
     formula = "Y = F(X) + X, or F(X) + X·W where the shapes differ"
     derivative = "dX = dY·F′(X) + dY, or + dY·Wᵀ with dW = Xᵀ·dY"
-    source = "He, Zhang, Ren & Sun 2016, Deep residual learning for image recognition, eq. 1 and 2"
+    source = "He, Zhang, Ren & Sun 2016, Deep residual learning for image recognition, eq. 1 and 2; option B of §4.1"
     backward_reads = frozenset()
     works_in_place = True
 
@@ -118,13 +121,29 @@ def _projection(input_shape: Shape, output_shape: Shape) -> Layer | None:
     """The layer that brings the parted X to the shape of F(X); None where it has that shape."""
     if input_shape == output_shape:
         return None
-    if input_shape[:-1] != output_shape[:-1]:
+    *axes_in, _ = input_shape
+    *axes_out, channels = output_shape
+    if axes_in == axes_out:
+        return Dense(input_shape, DenseSpec(units=channels, use_bias=False))
+    stride = _stride(axes_in, axes_out)
+    if stride is None:
         raise SpecError(
             "layers",
-            f"expected layers that keep every axis but the last, got outputs of shape {list(output_shape)} from inputs "
-            f"of shape {list(input_shape)}",
+            "expected layers that keep every axis but the last, or make those of a sequence or an image shorter by one "
+            f"stride each, got outputs of shape {list(output_shape)} from inputs of shape {list(input_shape)}",
         )
-    return Dense(input_shape, DenseSpec(units=output_shape[-1], use_bias=False))
+    if len(stride) == 1:
+        return Conv1d(input_shape, Conv1dSpec(filters=channels, kernel_size=1, stride=stride[0], use_bias=False))
+    return Conv2d(input_shape, Conv2dSpec(filters=channels, kernel_size=1, stride=stride, use_bias=False))
+
+
+def _stride(axes_in: list[int], axes_out: list[int]) -> tuple[int, ...] | None:
+    """Of each axis, the smallest stride by which a kernel of 1 makes it as short as wanted; None where none does."""
+    if len(axes_in) != len(axes_out) or len(axes_in) not in (1, 2):
+        return None
+    strides = tuple(ceil(n_in / n_out) for n_in, n_out in zip(axes_in, axes_out, strict=True))
+    shortened = [ceil(n_in / stride) for n_in, stride in zip(axes_in, strides, strict=True)]
+    return strides if shortened == axes_out else None
 
 
 def _start(slot: Slot) -> Slot:

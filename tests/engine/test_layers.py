@@ -20,18 +20,23 @@ from engine.layers import (
     ActivationLayerSpec,
     AlphaDropoutSpec,
     BatchNormSpec,
+    Conv1dSpec,
+    Conv2dSpec,
     DropoutSpec,
     EmbeddingSpec,
+    FlattenSpec,
     GaussianNoiseSpec,
     GruSpec,
     LayerNormSpec,
     LayerSpec,
     LstmSpec,
+    MaxPoolSpec,
     ResidualSpec,
     RmsNormSpec,
     Slot,
     item_count,
 )
+from engine.layers.activations import TanhSpec
 from engine.network import Network
 from engine.parameters import Array, Shape
 from engine.spec import NetworkSpec
@@ -87,6 +92,18 @@ STACKS: dict[str, tuple[Shape, list[LayerSpec]]] = {
     "residual in a residual": ((4,), [dense(5), residual(residual(dense(5, "relu"), RELU), dense(7), residual(RELU))]),
     "residual with norms": ((4,), [dense(5), residual(BatchNormSpec(), RELU, dense(5), LayerNormSpec(), RELU)]),
     "residual of sequences": ((4, 3), [residual(GruSpec(units=5, return_sequences=True), RmsNormSpec()), LAST]),
+    "residual of a shorter sequence": (
+        (7, 3),
+        [residual(Conv1dSpec(filters=4, kernel_size=3, stride=2, padding="same")), FlattenSpec()],
+    ),
+    "residual of a smaller image": (
+        (5, 4, 2),
+        [
+            residual(Conv2dSpec(filters=3, kernel_size=3, stride=(2, 1), padding="same", activation=TanhSpec()), RELU),
+            residual(MaxPoolSpec()),
+            FlattenSpec(),
+        ],
+    ),
     "two residuals in a row": ((4,), [residual(dense(4)), residual(dense(4, "relu")), RELU]),
 }
 IDS: dict[str, list[LayerSpec]] = {
@@ -520,6 +537,27 @@ def test_a_block_that_changes_more_than_the_last_axis_is_refused() -> None:
         SpecError, match=r"network\.layers\[0\]\.layers: expected layers that keep every axis but the last"
     ):
         sequences(residual(GruSpec(units=3)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "layer", "seen"),
+    [
+        ((7, 3), Conv1dSpec(filters=4, kernel_size=3, stride=2, padding="same", init="zeros"), np.s_[:, ::2]),
+        ((9, 6, 2), Conv2dSpec(filters=5, kernel_size=3, stride=(3, 2), padding=1, init="zeros"), np.s_[:, ::3, ::2]),
+    ],
+)
+def test_a_smaller_image_or_sequence_is_joined_by_a_one_by_one_convolution(
+    shape: Shape, layer: LayerSpec, seen: Any
+) -> None:
+    net = sequences(residual(layer), FlattenSpec(), shape=shape)
+    flat, X = lively(net), np.random.default_rng(3).normal(size=(4, *shape))
+    views = net.views(flat)
+    views["W.1"][...] = views["b.1"][...] = 0
+    W = views["W.2"]
+
+    found = inspect(net, flat, X.reshape(4, -1), targets("cross_entropy", 4, 3), quantities=["A.2"])
+
+    np.testing.assert_allclose(found.tensors["A.2"], X[seen] @ W.reshape(W.shape[-2:]), rtol=1e-12)
 
 
 def test_what_is_left_to_auto_inside_a_block_is_resolved() -> None:
