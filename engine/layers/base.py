@@ -47,6 +47,11 @@ class Slot:
         return self.draw is not None
 
 
+def place_in_X(index: tuple[int, ...]) -> str:
+    """X[2][0] of (2, 0)."""
+    return "X" + "".join(f"[{part}]" for part in index)
+
+
 class Layer:
     """A layer holds configuration, never a batch; `forward` and `backward` write down what to do with a slot."""
 
@@ -88,8 +93,13 @@ class Layer:
     def initialize(self, values: dict[str, Array], generator: np.random.Generator) -> None:
         """Write what parameters and statistics start from into the views."""
 
-    def check(self, X: Array) -> None:
-        """Raise DataError for inputs it is not defined for."""
+    @property
+    def is_choosy(self) -> bool:
+        """Whether there are finite inputs it is not defined for."""
+        return False
+
+    def check(self, X: Array, place_of: Callable[[tuple[int, ...]], str] = place_in_X) -> None:
+        """Raise DataError for inputs it is not defined for, each by what `place_of` calls its index."""
 
     def scratch(self) -> Shapes:
         """The shapes per row of the arrays one pass needs beside the slot's."""

@@ -1,11 +1,12 @@
 """The embedding: every id has a vector of its own, which is learned."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 
-from engine.errors import DataError
-from engine.layers.base import Layer, Slot
+from engine.errors import MAXIMUM_PROBLEMS, DataError, raise_all
+from engine.layers.base import Layer, Slot, place_in_X
 from engine.options import Choice, Field
 from engine.parameters import Array, Shape, Shapes
 from engine.plans import Plan, call
@@ -50,13 +51,15 @@ class Embedding(Layer):
     def scratch(self) -> Shapes:
         return {"rounded": self.input_shape}
 
-    def check(self, X: Array) -> None:
+    @property
+    def is_choosy(self) -> bool:
+        return True
+
+    def check(self, X: Array, place_of: Callable[[tuple[int, ...]], str] = place_in_X) -> None:
         wrong = np.argwhere(~((np.clip(X, 0, self.vocabulary_size - 1) == X) & (np.rint(X) == X)))
-        if wrong.size:
-            row, *place = (int(part) for part in wrong[0])
-            where = "".join(f"[{part}]" for part in (row, *place))
-            expected = f"expected an id from 0 to {self.vocabulary_size - 1}"
-            raise DataError(f"X{where}", f"{expected}, got {X[(row, *place)]:g}", code="unknown_id")
+        expected = f"expected an id from 0 to {self.vocabulary_size - 1}"
+        indices = (tuple(index) for index in wrong[:MAXIMUM_PROBLEMS].tolist())
+        raise_all([DataError(place_of(index), f"{expected}, got {X[index]:g}", code="unknown_id") for index in indices])
 
     def forward(self, slot: Slot) -> Plan:
         ids = np.empty(slot.x.shape, np.intp)

@@ -29,6 +29,7 @@ from engine.spec import InputSpec
 from engine.training import batch_rows, epoch_order
 from service.domain import datasets
 from service.domain.checkpoints import Moment
+from service.domain.inputs import check_inputs
 from service.errors import Fault, TooLarge, Unprocessable
 from service.settings import Limits
 
@@ -269,6 +270,7 @@ def of_run(
         )
         if encoded.Y is None:
             raise RuntimeError("expected targets")
+        check_inputs(network, preprocessing, encoded.X)
         return Subject(network, parameters, encoded.X, encoded.Y, units, about, encoded.warnings)
     table = datasets.table_of(data, dataset_id)
     numbers = _row_numbers(moment, table, batch)

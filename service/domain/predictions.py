@@ -9,6 +9,7 @@ from engine.network import Evaluator
 from engine.parameters import Array
 from service.domain import checkpoints, runs
 from service.domain.checkpoints import Moment
+from service.domain.inputs import check_inputs
 from service.errors import Fault, TooLarge, Unprocessable, pointer
 from service.settings import Limits
 from service.store.database import Database
@@ -107,6 +108,7 @@ def answer(predictor: Predictor, rows: list[Any]) -> dict[str, Any]:
     """Predictions for the rows, in words. Raises DataError for rows that do not fit."""
     moment = predictor.moment
     encoded = moment.preprocessing.encode_rows(rows, dtype=moment.parameters.dtype)
+    check_inputs(moment.network, moment.preprocessing, encoded.X)
     A = predictor.predict(encoded.X)
     return {
         "predictions": moment.preprocessing.decode(A, scores=moment.network.loss.scores),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.data import Preprocessing, Split, Table
 from engine.layers import item_count
@@ -12,6 +13,7 @@ from engine.optimizers import OPTIMIZERS
 from engine.parameters import Array
 from engine.spec import RunSpec, resolve
 from engine.training import TrainingData, check_updates
+from service.domain.inputs import check_inputs
 from service.errors import Fault, TooLarge, Unprocessable
 from service.settings import Limits
 
@@ -19,6 +21,8 @@ FLOPS_PER_SECOND = 2e10
 """A cautious rate of matrix products on one core; only the estimate of a run's time rests on it."""
 SECONDS_PER_STEP = 4e-5
 PROCESS_BYTES = 25_000_000
+CHECKED_ROWS = 4096
+"""Of an input that not every number is right for, so many are looked at together."""
 HEADER_BYTES = 64 * 1024
 """Of a checkpoint: its shapes and counters take less, whatever the network."""
 
@@ -60,6 +64,8 @@ def plan(spec: RunSpec, table: Table, limits: Limits) -> Plan:
         has_validation=len(split.validation) > 0,
     )
     network = Network.of(resolved, n_in=preprocessing.n_in)
+    if network.layers[0].is_choosy:
+        _check_all(network, preprocessing, table, split, dtype=resolved.training.dtype)
     return plan_of(resolved, preprocessing, network, split, limits)
 
 
@@ -106,6 +112,16 @@ def parts(resolved: RunSpec, preprocessing: Preprocessing, network: Network, tab
     scale = preprocessing.target_scale if preprocessing.facts.task == "regression" else np.ones(1)
     training = TrainingData(X, Y, X_validation, Y_validation, preprocessing.facts.task, scale)
     return Parts(training, *encode(split.test))
+
+
+def _check_all(
+    network: Network, preprocessing: Preprocessing, table: Table, split: Split, *, dtype: npt.DTypeLike
+) -> None:
+    """Refuse rows of any part that the first layer is not defined for, some at a time."""
+    rows = np.sort(np.concatenate([split.train, split.validation, split.test]))
+    for start in range(0, len(rows), CHECKED_ROWS):
+        some = rows[start : start + CHECKED_ROWS]
+        check_inputs(network, preprocessing, preprocessing.encode_features(table, some, dtype=dtype), some)
 
 
 def _features(spec: RunSpec, preprocessing: Preprocessing) -> tuple[str, ...]:
