@@ -21,6 +21,7 @@ from engine.inspection.passes import Convention, inspect
 from engine.network import Network
 from engine.parameters import Array
 from engine.randomness import generator
+from engine.weights import relative_weights
 from engine.workspace import Batch, Workspace
 
 Verdict = Literal["ok", "kink", "below_noise", "mismatch"]
@@ -85,24 +86,26 @@ def check(
     targets: Sequence[str] | None = None,
     samples: int = 4,
     seed: int = 0,
+    weights: Array | None = None,
     convention: Convention = "per_example",
     orientation: Orientation = "rows",
     deadline: Callable[[], bool] = lambda: False,
 ) -> Check:
     """Nudge the targets, or `samples` numbers drawn from each of W, b and X, with dropout off.
 
-    Derivatives by parameters are those of the mean loss; by X (A.0) those of the convention. `deadline` is asked
-    before each target and ends the check early when true. Raises SpecError for an address that is not there, and for
-    columns in a network with tensors of more than two axes.
+    Derivatives by parameters are those of the mean loss, with weights (m,) of Σwl/Σw; by X (A.0) those of the
+    convention. `deadline` is asked before each target and ends the check early when true. Raises SpecError for an
+    address that is not there, and for columns in a network with tensors of more than two axes, DataError as `inspect`
+    does.
     """
     check_orientation(network, orientation)
     parameters, X, Y = (array.astype(np.float64) for array in (parameters, X, Y))
     places = _places(network, len(X), targets, samples=samples, seed=seed, orientation=orientation)
     begun = time.perf_counter()
     quantities = ("dA.0", *map(derivative_of, network.shapes))
-    passed = inspect(network, parameters, X, Y, quantities=quantities, convention=convention)
+    passed = inspect(network, parameters, X, Y, quantities=quantities, weights=weights, convention=convention)
     backpropagation = time.perf_counter() - begun
-    witness = _Witness(network, parameters, X, Y, convention=convention)
+    witness = _Witness(network, parameters, X, Y, weights, convention=convention)
     nudges: list[Nudge] = []
     begun = time.perf_counter()
     for address, name, index in places:
@@ -122,9 +125,15 @@ def check(
 class _Witness:
     """Measures derivatives by nudging, with nothing but the forward pass."""
 
-    def __init__(self, network: Network, parameters: Array, X: Array, Y: Array, *, convention: Convention) -> None:
+    def __init__(
+        self, network: Network, parameters: Array, X: Array, Y: Array, weights: Array | None, *, convention: Convention
+    ) -> None:
         self.parameters = parameters.copy()
-        self.workspace = Workspace(network, self.parameters, rows=len(X), gradients=False, shared=False)
+        self.workspace = Workspace(
+            network, self.parameters, rows=len(X), gradients=False, shared=False, weighted=weights is not None
+        )
+        if self.workspace.weights is not None and weights is not None:
+            self.workspace.weights[:, 0] = relative_weights(weights, len(X))
         self.batch: Batch = self.workspace.cut(len(X))
         self.batch.X[...], self.batch.Y[...] = X, Y
         self.arrays = {"A.0": self.workspace.outputs[0], **network.views(self.parameters)}

@@ -53,6 +53,8 @@ class Subject:
     about: Answer = field(default_factory=dict)
     """`run`, `checkpoint`, `epoch`, `row_numbers`."""
     warnings: tuple[str, ...] = ()
+    weights: Array | None = None
+    """(m,): how much each row counts; None where all count alike."""
 
 
 def look(subject: Subject, questions: Mapping[str, Any], limits: Limits) -> Answer:
@@ -74,6 +76,7 @@ def look(subject: Subject, questions: Mapping[str, Any], limits: Limits) -> Answ
         subject.X,
         subject.Y,
         quantities=questions["quantities"],
+        weights=subject.weights,
         convention=questions["convention"],
         orientation=questions["orientation"],
         head=questions["head"],
@@ -113,6 +116,7 @@ def nudge(subject: Subject, questions: Mapping[str, Any], limits: Limits) -> Ans
         targets=targets,
         samples=questions["samples"],
         seed=questions["seed"],
+        weights=subject.weights,
         convention=questions["convention"],
         orientation=questions["orientation"],
         deadline=lambda: time.monotonic() > until,
@@ -186,6 +190,7 @@ def stateless(
     X: Any,
     Y: Any,
     *,
+    weights: Sequence[float] | None,
     orientation: Orientation,
     limits: Limits,
 ) -> Subject:
@@ -211,7 +216,8 @@ def stateless(
         raise DataError("Y", f"expected shape {list(expected)}, got {list(found)}", code="wrong_shape")
     if transpose:
         parameters = {name: _turned(values) for name, values in parameters.items()}
-    return Subject(network, network.flatten(parameters, dtype="float64"), X, Y, STATELESS_UNITS)
+    flat = network.flatten(parameters, dtype="float64")
+    return Subject(network, flat, X, Y, STATELESS_UNITS, weights=_vector(weights))
 
 
 def _flat(X: Any, shape: Shape) -> Array:
@@ -237,6 +243,10 @@ def _matrix(name: str, values: Any, transpose: bool) -> Array:
     return matrix.T if transpose else matrix
 
 
+def _vector(weights: Sequence[float] | None) -> Array | None:
+    return None if weights is None else np.array(weights, np.float64)
+
+
 def _turned(values: Any) -> Any:
     """A matrix as its transpose; what is no matrix is left for the check of shapes."""
     try:
@@ -260,6 +270,7 @@ def of_run(
         )
     parameters = moment.parameters.astype(dtype or moment.parameters.dtype)
     preprocessing, network = moment.preprocessing, moment.network
+    weights = _vector(batch.get("weights"))
     about: Answer = {"run": moment.run_id, "checkpoint": moment.checkpoint_id, "epoch": moment.epoch}
     in_numbers = STANDARDISED if network.loss.standardises else OWN_UNITS
     units = in_numbers if preprocessing.facts.task == "regression" else NATS
@@ -271,14 +282,14 @@ def of_run(
         if encoded.Y is None:
             raise RuntimeError("expected targets")
         check_inputs(network, preprocessing, encoded.X)
-        return Subject(network, parameters, encoded.X, encoded.Y, units, about, encoded.warnings)
+        return Subject(network, parameters, encoded.X, encoded.Y, units, about, encoded.warnings, weights)
     table = datasets.table_of(data, dataset_id)
     numbers = _row_numbers(moment, table, batch)
     _check_rows(len(numbers), limits)
     X = preprocessing.encode_features(table, numbers, dtype=parameters.dtype)
     Y = preprocessing.encode_targets(table, numbers, dtype=parameters.dtype, n_out=network.n_out)
     warnings = _step_warnings(network) if batch.get("step") else ()
-    return Subject(network, parameters, X, Y, units, {**about, "row_numbers": numbers.tolist()}, warnings)
+    return Subject(network, parameters, X, Y, units, {**about, "row_numbers": numbers.tolist()}, warnings, weights)
 
 
 BATCHES = ("rows", "dataset_rows", "step")

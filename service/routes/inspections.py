@@ -83,6 +83,7 @@ def _stateless(body: Stateless, orientation: Orientation, limits: Limits) -> Sub
         body.parameters,
         body.X,
         body.Y,
+        weights=body.weights,
         orientation=orientation,
         limits=limits,
     )

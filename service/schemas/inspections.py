@@ -38,6 +38,10 @@ Convention = Annotated[
 Orientation = Annotated[
     Literal["rows", "columns"], Field(description="Whether examples are rows, or columns as in textbooks.")
 ]
+Weights = Annotated[
+    list[Annotated[float, Field(ge=0)]],
+    Field(min_length=1, description="How much each row counts; the loss is then Σwl/Σw. Null: all alike."),
+]
 At = Annotated[str, Field(max_length=80, description="best, last, epoch:3 or checkpoint:ckpt_…")]
 
 NETWORK_EXAMPLE: dict[str, Any] = {
@@ -100,6 +104,7 @@ class Stateless(Request):
         list[Parameter], Field(min_length=1, description="Rows of numbers, or rows nested to network.input's shape.")
     ]
     Y: Matrix
+    weights: Weights | None = None
 
 
 class StatelessInspect(Stateless, Questions):
@@ -142,6 +147,7 @@ class RunBatch(Request):
     rows: Annotated[list[dict[str, Any] | list[Any]] | None, Field(min_length=1)] = None
     dataset_rows: DatasetRows | None = None
     step: Step | None = None
+    weights: Weights | None = None
 
 
 class RunInspect(RunBatch, Questions):

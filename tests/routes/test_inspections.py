@@ -96,6 +96,31 @@ def test_a_check_agrees_and_tells_both_times(shared: Api) -> None:
     assert answer["nudging_seconds"] > 0
 
 
+WEIGHTS = [2, 0, 1, 3, 0.5, 1]
+
+
+@pytest.mark.parametrize(("loss", "head", "Y"), HEADS)
+def test_a_weight_of_two_is_the_row_twice(shared: Api, loss: str, head: str, Y: Any) -> None:
+    body = question(loss, head, Y, weights=[2, 1, 1, 1, 1, 1], quantities=["dW", "db"])
+    doubled = {**body, "X": [body["X"][0], *body["X"]], "Y": [body["Y"][0], *body["Y"]], "weights": None}
+
+    found, twice = (shared.post("/v1/inspect", each).json() for each in (body, doubled))
+
+    assert found["loss"] == pytest.approx(twice["loss"], rel=1e-12)
+    for name, tensor in found["tensors"].items():
+        np.testing.assert_allclose(tensor["values"], twice["tensors"][name]["values"], rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize(("loss", "head", "Y"), HEADS)
+def test_weighted_gradients_pass_the_check(shared: Api, loss: str, head: str, Y: Any) -> None:
+    body = {name: value for name, value in question(loss, head, Y).items() if name != "reduce"}
+
+    plain, weighted = (shared.post("/v1/check", {**body, "weights": weights}).json() for weights in (None, WEIGHTS))
+
+    assert set(weighted["verdicts"]) <= {"ok", "below_noise"}
+    assert weighted["loss"] != pytest.approx(plain["loss"])
+
+
 def test_a_check_without_targets_samples_every_tensor(shared: Api) -> None:
     loss, head, Y = HEADS[0]
     body = {name: value for name, value in question(loss, head, Y).items() if name != "reduce"}
@@ -130,6 +155,9 @@ WRONG = {
     "an unknown field": ({"model": 1}, "/model"),
     "an output": ({"network": {"layers": [{"type": "dense", "units": 2}], "output": "auto"}}, "/network/output"),
     "no layer": ({"network": {"layers": []}}, "/network/layers"),
+    "weights for other rows": ({"weights": [1, 2]}, "/weights"),
+    "a weight below 0": ({"weights": [1, 1, 1, 1, 1, -1]}, "/weights/5"),
+    "weights of nothing": ({"weights": [0, 0, 0, 0, 0, 0]}, "/weights"),
     "targets outside 0 to 1": ({"loss": "binary_cross_entropy"}, "/Y"),
 }
 
@@ -291,6 +319,14 @@ def test_a_runs_check_needs_only_a_batch(shared: Api, run: Json) -> None:
     assert set(answer["verdicts"]) <= {"ok", "below_noise"}
     assert answer["dtype"] == "float64"
     assert answer["is_complete"] is True
+
+
+def test_a_runs_rows_may_be_weighted(shared: Api, run: Json) -> None:
+    body = {"dataset_rows": {"part": "train", "limit": 4}, "weights": [4, 0, 1, 2]}
+
+    answer = shared.post(f"/v1/runs/{run['id']}/check", body).json()
+
+    assert set(answer["verdicts"]) <= {"ok", "below_noise"}
 
 
 REFUSED = [
