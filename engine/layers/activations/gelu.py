@@ -65,7 +65,7 @@ class Gelu(Activation):
 
     spec = GeluSpec
     formula = "A = Z·Φ(Z)"
-    derivative = "Φ(Z) + Z·e^{−Z²/2}/√(2π); with tanh Φ + A(1 − Φ)·2w′"
+    derivative = "Φ(Z) + Z·e^{−Z²/2}/√(2π); with tanh Φ + Z·Φ·(1 − Φ)·2w′"
     source = "Hendrycks & Gimpel 2016, Gaussian error linear units, §2"
     initializer = "he_normal"
     backward_reads = frozenset({"x"})
@@ -91,7 +91,8 @@ class Gelu(Activation):
             yield call(np.square, slot.x, slope)
             yield call(np.multiply, slope, 3 * INNER * CUBIC, slope)
             yield call(np.add, slope, INNER, slope)
-            yield call(np.multiply, slope, slot.y, slope)
+            yield call(np.multiply, slope, slot.x, slope)
+            yield call(np.multiply, slope, share, slope)
             yield call(np.subtract, 1.0, share, density)
             yield call(np.multiply, slope, density, slope)
         else:
