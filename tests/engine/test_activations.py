@@ -40,7 +40,7 @@ PASSES = {
     "elu": (4, 2),
     "selu": (6, 5),
     "gelu": (40, 4),
-    "gelu, tanh": (8, 8),
+    "gelu, tanh": (8, 9),
     "silu": (5, 4),
     "mish": (7, 8),
     "softplus": (4, 4),

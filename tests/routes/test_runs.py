@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from engine.data import split_rows
 from engine.spec import SplitSpec
 from service.domain import runs
+from service.worker.attempt import Attempt
 from tests.support import QUICK, TINY, Api, Json, problem
 
 INVALID = {
@@ -607,20 +608,20 @@ def mid_epoch(api: Api) -> Json:
     run = api.create(network={"layers": [{"type": "dense", "units": 1500}, {"type": "dense", "units": 1500}]})
     claim = api.claim()
     assert claim is not None
-    api.attempt(claim, SetAfter(5)).run()
+    stop = WithinSecondEpoch()
+    stop.attempt = api.attempt(claim, stop)
+    stop.attempt.run()
     return api.run(run["id"])
 
 
-class SetAfter(threading.Event):
-    """Set once it was asked so many times: after each batch and after each report."""
+class WithinSecondEpoch(threading.Event):
+    """Set once an attempt has trained a batch of its second epoch, however often it was asked before."""
 
-    def __init__(self, asked: int) -> None:
-        super().__init__()
-        self.left = asked
+    attempt: Attempt
 
     def is_set(self) -> bool:
-        self.left -= 1
-        return self.left < 0
+        state = self.attempt.state
+        return state is not None and state.epoch == 1 and state.step > 0
 
 
 def test_a_fork_outlives_its_parent(api: Api) -> None:
