@@ -145,6 +145,9 @@ class TrainingSpec(Spec):
     max_norm: float | None = Field(None, gt=0, description="The largest norm of the weights into one unit.")
     clip: ClipSpec | None = Field(None, description="How a gradient that is too large is made smaller.")
     average: AverageSpec | None = Field(None, description="Serve a moving average of the weights.")
+    class_weight: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = Field(
+        None, description="By class, how much its rows count; `balanced`: all classes alike. 1 unless given."
+    )
     accumulate: int = Field(1, ge=1, le=10_000, strict=True, description="Batches whose gradients make one update.")
     frozen: tuple[LayerNumber, ...] = Field((), max_length=MAXIMUM_LAYERS, description="Layers that are not updated.")
     learning_rate_factors: dict[LayerNumber, Annotated[float, Field(gt=0)]] = Field(
@@ -160,18 +163,38 @@ class TrainingSpec(Spec):
     )
 
 
-class SplitSpec(Spec):
-    """Which share of the rows validates and which tests; the rest trains."""
+ColumnName = Annotated[str, Field(min_length=1, max_length=500)]
 
-    validation: float = Field(0.15, ge=0, lt=1)
+
+class SplitSpec(Spec):
+    """Which share of the rows validates and which tests; the rest trains. Rows are drawn at random, unless told how."""
+
+    validation: float = Field(0.15, ge=0, lt=1, description="By default none of fewer than 1000 rows, else a tenth.")
     test: float = Field(0.15, ge=0, lt=1)
     stratify: bool = Field(True, description="Keep the classes' shares in every part (classification only).")
+    group: ColumnName | None = Field(None, description="A column: rows that are equal in it stay in one part.")
+    time: ColumnName | None = Field(None, description="A column: the latest rows test, those just before validate.")
+    part: ColumnName | None = Field(None, description="A column that says train, validation or test of every row.")
+    folds: int | None = Field(None, ge=2, le=1000, strict=True, description="Of as many equal parts one tests,")
+    fold: int = Field(0, ge=0, strict=True, description="this one, counted from 0 (k-fold cross-validation).")
 
     @model_validator(mode="after")
-    def _leaves_rows_to_train(self) -> Self:
-        if self.validation + self.test >= 1:
+    def _is_of_one_kind(self) -> Self:
+        if self.validation + (1 / self.folds if self.folds else self.test) >= 1:
             raise ValueError("validation + test: expected less than 1, so that rows are left to train on")
+        named = [name for name in ("group", "time", "part") if getattr(self, name) is not None]
+        if len(named) > 1:
+            raise ValueError(f"expected one way to split, got {' and '.join(named)}")
+        if self.folds is not None and named in (["time"], ["part"]):
+            raise ValueError(f"expected folds of rows or of groups, got {named[0]} beside them")
+        if self.fold >= (self.folds or 1):
+            raise ValueError(f"fold: expected one of {self.folds or 1} folds, counted from 0, got {self.fold}")
         return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that decide a row's part, from which nothing is learned unless they are asked for."""
+        return tuple(name for name in (self.group, self.time, self.part) if name is not None)
 
 
 def _listed(value: Any) -> Any:
@@ -179,7 +202,6 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-ColumnName = Annotated[str, Field(min_length=1, max_length=500)]
 DEFAULT_HIDDEN = (DenseSpec(units=64, activation=ReluSpec()), DenseSpec(units=32, activation=ReluSpec()))
 
 
@@ -200,6 +222,9 @@ class RunSpec(Spec):
     ]
     features: Annotated[tuple[ColumnName, ...], Field(min_length=1)] | None = Field(
         None, description="The columns to learn from; all others if null."
+    )
+    weight: ColumnName | None = Field(
+        None, description="A column: a row of weight 2 counts as that row twice, in losses, gradients and metrics."
     )
     task: Task = "auto"
     split: SplitSpec = SplitSpec()

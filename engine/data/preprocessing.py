@@ -5,7 +5,7 @@ encode through the same few lines, so that a row means the same in all three.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -14,9 +14,11 @@ import numpy.typing as npt
 
 from engine.data.cells import class_cells, number_cells, number_columns, text_cells
 from engine.data.features import Feature, feature_codes, fit_feature, fit_place
-from engine.data.splits import Split, split_rows
+from engine.data.splits import Split, named_parts, split_by_time, split_rows, times_of
 from engine.data.table import BLANK, UNKNOWN, Table, Text
 from engine.data.targets import Target, class_target, number_target, target_facts
+from engine.data.weights import fit_class_weights, weights_of
+from engine.defaults import split_of
 from engine.errors import MAXIMUM_PROBLEMS, DataError, raise_all
 from engine.parameters import Array
 from engine.spec import RunSpec, SplitSpec, TargetFacts
@@ -46,6 +48,10 @@ class Preprocessing:
     dropped: tuple[str, ...]
     """Features that carry nothing, such as constants."""
     warnings: tuple[str, ...]
+    weight: str | None = None
+    """The column that says how much each row counts."""
+    class_weights: tuple[float, ...] = ()
+    """How much rows of each class count, in the order of the target's classes; empty: all alike."""
 
     # Fitting -------------------------------------------------------------------------------------------------------
 
@@ -56,8 +62,10 @@ class Preprocessing:
         targets = tuple(class_target(table, name) for name in spec.target)
         if facts.task == "regression":
             targets = tuple(Target(name, table.schema.column(name).type) for name in spec.target)
-        draft = cls((), targets, facts, spec.split, spec.seed, (), ())
+        draft = cls((), targets, facts, spec.split, spec.seed, (), (), spec.weight)
+        draft = replace(draft, split_spec=split_of(spec.split, len(draft.usable_rows(table))))
         split = draft.split(table)
+        class_weights = fit_class_weights(draft.class_codes(table, split.train), targets, facts, spec.training)
         warnings = _split_warnings(table, split, draft)
         if facts.task == "regression":
             targets = tuple(number_target(table, name, split.train, spec.training.loss) for name in spec.target)
@@ -75,22 +83,58 @@ class Preprocessing:
                 features.append(feature)
         if not features:
             raise DataError("features", "expected at least one column that varies over the training rows, found none")
-        return cls(tuple(features), targets, facts, spec.split, spec.seed, tuple(dropped), tuple(warnings))
+        return replace(
+            draft,
+            features=tuple(features),
+            targets=targets,
+            dropped=tuple(dropped),
+            warnings=tuple(warnings),
+            class_weights=class_weights,
+        )
 
     @property
     def is_stratified(self) -> bool:
         """Whether each class is drawn from by itself."""
-        return self.split_spec.stratify and self.facts.kind in ("binary", "multiclass")
+        spec = self.split_spec
+        return spec.stratify and self.facts.kind in ("binary", "multiclass") and not spec.columns
 
-    def split(self, table: Table) -> Split:
-        """The rows of each part: those with a target, drawn by the seed, stratified for a single class target."""
+    def usable_rows(self, table: Table) -> Array:
+        """The numbers of the rows that have every target."""
         present = np.ones(table.row_count, bool)
         for target in self.targets:
             present &= ~_is_blank(table, target.name)
-        usable = np.flatnonzero(present)
-        strata = self._codes(table, self.targets[0])[usable] if self.is_stratified else None
-        parts = split_rows(len(usable), self.split_spec, seed=self.seed, strata=strata)
+        return np.flatnonzero(present)
+
+    def split(self, table: Table) -> Split:
+        """The rows of each part: those with a target, as the split's spec says. Raises DataError where it can't be."""
+        usable, spec = self.usable_rows(table), self.split_spec
+        if spec.time is not None:
+            parts = split_by_time(times_of(table, spec.time, usable), spec)
+        elif spec.part is not None:
+            parts = named_parts(table, spec.part, usable)
+        else:
+            strata = self.class_codes(table, usable) if self.is_stratified else None
+            groups = None if spec.group is None else table.text(spec.group).codes[usable]
+            parts = split_rows(len(usable), spec, seed=self.seed, strata=strata, groups=groups)
+        if not len(parts.train):
+            raise DataError("split", "expected rows that are left to train on, got none", code="empty_part")
         return Split(usable[parts.train], usable[parts.validation], usable[parts.test])
+
+    def class_codes(self, table: Table, rows: Array) -> Array | None:
+        """For each of the rows the place of its class, of a single target of classes; None of other targets."""
+        return self._codes(table, self.targets[0])[rows] if self.facts.kind in ("binary", "multiclass") else None
+
+    def weights(self, table: Table, rows: Array) -> Array | None:
+        """How much each of the rows counts (m,), by the weight column and its class; None where all count alike.
+
+        Raises DataError for a weight that is blank or negative.
+        """
+        found = None if self.weight is None else weights_of(table, self.weight, rows)
+        codes = self.class_codes(table, rows)
+        if self.class_weights and codes is not None:
+            of_classes = np.array(self.class_weights)[codes]
+            return of_classes if found is None else found * of_classes
+        return found
 
     # What the network sees -----------------------------------------------------------------------------------------
 
@@ -208,6 +252,8 @@ class Preprocessing:
             "seed": self.seed,
             "dropped": list(self.dropped),
             "warnings": list(self.warnings),
+            "weight": self.weight,
+            "class_weights": list(self.class_weights),
         }
 
     @classmethod
@@ -221,6 +267,8 @@ class Preprocessing:
             seed=content["seed"],
             dropped=tuple(content["dropped"]),
             warnings=tuple(content["warnings"]),
+            weight=content.get("weight"),
+            class_weights=tuple(content.get("class_weights", ())),
         )
 
     # Inside --------------------------------------------------------------------------------------------------------
@@ -388,7 +436,8 @@ def _too_far(values: Array, names: Sequence[str], rows: Array | None = None) -> 
 
 
 def _feature_names(table: Table, spec: RunSpec) -> Sequence[str]:
-    return spec.features or [name for name in table.schema.names if name not in spec.target]
+    kept_out = {*spec.target, *spec.split.columns, spec.weight}
+    return spec.features or [name for name in table.schema.names if name not in kept_out]
 
 
 def _is_blank(table: Table, name: str) -> Array:

@@ -51,6 +51,8 @@ def _check_columns(table: Table, spec: RunSpec) -> None:
     known = set(table.schema.names)
     places = {f"target[{i}]" if len(spec.target) > 1 else "target": name for i, name in enumerate(spec.target)}
     places |= {f"features[{i}]": name for i, name in enumerate(spec.features or ())}
+    places |= {f"split.{kind}": name for kind in ("group", "time", "part") if (name := getattr(spec.split, kind))}
+    places |= {"weight": spec.weight} if spec.weight is not None else {}
     listed = ", ".join(table.schema.names[:20]) + (", …" if len(known) > 20 else "")
     raise_all(
         [
@@ -59,6 +61,9 @@ def _check_columns(table: Table, spec: RunSpec) -> None:
             if name not in known
         ]
     )
+    for what, name in places.items():
+        if name in spec.target and what.startswith(("split", "weight")):
+            raise DataError(what, f"{name} is the target, so it can't say this of its rows", code="target_in_features")
     for what, names in (("target", spec.target), ("features", spec.features or ())):
         if len(set(names)) < len(names):
             raise DataError(what, "expected every column once, got one twice", code="duplicate_column")

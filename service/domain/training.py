@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.data import Preprocessing, Split, Table
+from engine.data.noise import MOST_ROWS, unexplained
+from engine.defaults import with_defaults
 from engine.layers import item_count
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS
@@ -49,6 +51,7 @@ class Parts:
     training: TrainingData
     X_test: Array
     Y_test: Array
+    weights_test: Array | None
 
 
 def plan(spec: RunSpec, table: Table, limits: Limits) -> Plan:
@@ -58,7 +61,7 @@ def plan(spec: RunSpec, table: Table, limits: Limits) -> Plan:
     split = preprocessing.split(table)
     preprocessing.check(table, split, dtype=spec.training.dtype)
     resolved = resolve(
-        spec,
+        _decided(spec, preprocessing, table, split),
         preprocessing.facts,
         features=_features(spec, preprocessing),
         has_validation=len(split.validation) > 0,
@@ -67,6 +70,17 @@ def plan(spec: RunSpec, table: Table, limits: Limits) -> Plan:
     if network.layers[0].is_choosy:
         _check_all(network, preprocessing, table, split, dtype=resolved.training.dtype)
     return plan_of(resolved, preprocessing, network, split, limits)
+
+
+def _decided(spec: RunSpec, preprocessing: Preprocessing, table: Table, split: Split) -> RunSpec:
+    """The spec with what it leaves open decided by the rows that train."""
+    noise = None
+    if preprocessing.facts.kind == "regression":
+        some = split.train[:: ceil(len(split.train) / MOST_ROWS)]
+        X = preprocessing.encode_features(table, some, dtype="float64")
+        noise = unexplained(X, preprocessing.encode_targets(table, some, dtype="float64"))
+    split_as_made = spec.model_copy(update={"split": preprocessing.split_spec})
+    return with_defaults(split_as_made, rows=len(split.train), unexplained=noise)
 
 
 def plan_of(resolved: RunSpec, preprocessing: Preprocessing, network: Network, split: Split, limits: Limits) -> Plan:
@@ -110,8 +124,10 @@ def parts(resolved: RunSpec, preprocessing: Preprocessing, network: Network, tab
     X, Y = encode(split.train)
     X_validation, Y_validation = encode(split.validation) if len(split.validation) else (None, None)
     scale = preprocessing.target_scale if preprocessing.facts.task == "regression" else np.ones(1)
-    training = TrainingData(X, Y, X_validation, Y_validation, preprocessing.facts.task, scale)
-    return Parts(training, *encode(split.test))
+    weights = preprocessing.weights(table, split.train)
+    of_validation = preprocessing.weights(table, split.validation) if X_validation is not None else None
+    training = TrainingData(X, Y, X_validation, Y_validation, preprocessing.facts.task, scale, weights, of_validation)
+    return Parts(training, *encode(split.test), preprocessing.weights(table, split.test))
 
 
 def _check_all(

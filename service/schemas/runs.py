@@ -92,7 +92,8 @@ class RunCreate(RunSpec):
 
     def spec(self) -> RunSpec:
         """The part that decides the training's bits."""
-        return RunSpec.model_construct(**{name: getattr(self, name) for name in RunSpec.model_fields})
+        named = {name: getattr(self, name) for name in RunSpec.model_fields}
+        return RunSpec.model_construct(_fields_set=self.model_fields_set & set(named), **named)
 
     def sent(self) -> dict[str, Any]:
         """That part as the client wrote it."""

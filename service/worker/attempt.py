@@ -365,8 +365,10 @@ class Attempt:
         }[code or "completed"]
         held_out = self.parts.training
         metrics = {
-            "validation": self._metrics(best, held_out.X_validation, held_out.Y_validation),
-            "test": self._metrics(best, self.parts.X_test, self.parts.Y_test),
+            "validation": self._metrics(
+                best, held_out.X_validation, held_out.Y_validation, held_out.weights_validation
+            ),
+            "test": self._metrics(best, self.parts.X_test, self.parts.Y_test, self.parts.weights_test),
         }
         self._ensure_best()
         reason = {"code": code, "detail": detail}
@@ -394,10 +396,12 @@ class Attempt:
         snapshot.is_best = True
         self.unsaved.best = snapshot
 
-    def _metrics(self, parameters: Array, X: Array | None, Y: Array | None) -> dict[str, float | None] | None:
+    def _metrics(
+        self, parameters: Array, X: Array | None, Y: Array | None, weights: Array | None
+    ) -> dict[str, float | None] | None:
         if X is None or Y is None or not len(X):
             return None
-        evaluation = self.network.evaluate(parameters, X, Y)
+        evaluation = self.network.evaluate(parameters, X, Y, weights)
         data = self.parts.training
         scores = self.network.loss.scores
         found = {"loss": evaluation.loss, **measure(data.task, evaluation.A, Y, data.scale, scores=scores)}
