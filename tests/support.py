@@ -35,6 +35,7 @@ TINY = b"x,y,label\n" + b"".join(b"%d,%d,%s\n" % (i, i * i % 7, b"even" if i % 2
 QUICK: dict[str, Any] = {
     "network": {"layers": [{"type": "dense", "units": 4, "activation": "tanh"}]},
     "training": {"epochs": 3, "batch_size": 8},
+    "split": {"validation": 0.15},
 }
 Json = dict[str, Any]
 T = TypeVar("T")
