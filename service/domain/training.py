@@ -109,8 +109,8 @@ def parts(resolved: RunSpec, preprocessing: Preprocessing, network: Network, tab
 
     X, Y = encode(split.train)
     X_validation, Y_validation = encode(split.validation) if len(split.validation) else (None, None)
-    scale = preprocessing.target_scale if preprocessing.facts.task == "regression" else np.ones(1)
-    training = TrainingData(X, Y, X_validation, Y_validation, preprocessing.facts.task, scale)
+    kind, scale = preprocessing.facts.kind, preprocessing.target_scale
+    training = TrainingData(X, Y, X_validation, Y_validation, kind, scale if kind == "regression" else None)
     return Parts(training, *encode(split.test))
 
 

@@ -1,0 +1,69 @@
+"""Metrics of how sure outputs are: of their order, and of probabilities as such."""
+
+import numpy as np
+
+from engine.metrics.judged import Judged
+from engine.parameters import Array
+
+
+def roc_auc(rows: Judged) -> float | None:
+    """The chance that a row of a class has a higher output for it than a row of another class, ties counting half.
+
+    Of several classes, each against the rest, and of several labels the mean. Undefined (None) where a class has no
+    row or all.
+    """
+    if rows.kind == "multilabel":
+        return _mean([roc_auc(target) for target in rows.targets])
+    weights = rows.truth.row_weights
+    if rows.kind == "binary":
+        return _area(rows.A[:, -1], rows.truth.classes == 1, weights)
+    return _mean(
+        [_area(rows.A[:, place], rows.truth.classes == place, weights) for place in range(rows.truth.class_count)]
+    )
+
+
+def _area(outputs: Array, is_one: Array, weights: Array) -> float | None:
+    """The Mann–Whitney statistic over the number of pairs: Σ₁ w·(Σ w of zeros below + ½ Σ w of zeros as high)."""
+    order = np.argsort(outputs)
+    ordered = outputs[order]
+    firsts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    ones = np.add.reduceat(np.where(is_one, weights, 0.0)[order], firsts)
+    zeros = np.add.reduceat(np.where(is_one, 0.0, weights)[order], firsts)
+    pairs = ones.sum() * zeros.sum()
+    return float(ones @ (np.cumsum(zeros) - zeros / 2) / pairs) if pairs > 0 else None
+
+
+def log_loss(rows: Judged) -> float | None:
+    """The mean of −log p, p the probability given to the right class; of several labels, the mean over them.
+
+    p is kept from 0 and 1 by the machine epsilon of the outputs' dtype. Undefined (None) for scores.
+    """
+    if rows.scores:
+        return None
+    if rows.kind == "multilabel":
+        return _mean([log_loss(target) for target in rows.targets])
+    p = rows.probabilities[np.arange(len(rows.A)), rows.truth.classes]
+    epsilon = float(np.finfo(rows.A.dtype).eps)
+    return float(rows.truth.mean(-np.log(np.clip(p, epsilon, 1 - epsilon))))
+
+
+def brier(rows: Judged) -> float | None:
+    """The mean squared distance of probabilities to what is: of two classes of the second's alone, of more their sum.
+
+    Of several labels, the mean over them. Undefined (None) for scores.
+    """
+    if rows.scores:
+        return None
+    if rows.kind == "multilabel":
+        return _mean([brier(target) for target in rows.targets])
+    if rows.kind == "binary":
+        return float(rows.truth.mean(np.square(rows.probabilities[:, 1] - rows.truth.classes)))
+    distances = rows.probabilities.copy()
+    distances[np.arange(len(distances)), rows.truth.classes] -= 1
+    return float(rows.truth.mean(np.einsum("ij,ij->i", distances, distances)))
+
+
+def _mean(values: list[float | None]) -> float | None:
+    """None if one is."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) == len(values) else None
