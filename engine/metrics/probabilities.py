@@ -14,12 +14,10 @@ def roc_auc(rows: Judged) -> float | None:
     """
     if rows.kind == "multilabel":
         return _mean([roc_auc(target) for target in rows.targets])
-    weights = rows.truth.row_weights
+    classes, weights = rows.truth.classes, rows.truth.row_weights
     if rows.kind == "binary":
-        return _area(rows.A[:, -1], rows.truth.classes == 1, weights)
-    return _mean(
-        [_area(rows.A[:, place], rows.truth.classes == place, weights) for place in range(rows.truth.class_count)]
-    )
+        return _area(rows.A[:, -1], classes == 1, weights)
+    return _mean([_area(outputs, classes == place, weights) for place, outputs in enumerate(rows.A.T)])
 
 
 def _area(outputs: Array, is_one: Array, weights: Array) -> float | None:
