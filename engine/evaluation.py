@@ -88,9 +88,10 @@ def calibration(rows: Judged) -> tuple[Bin, ...]:
 
     Source: Murphy & Winkler 1977, the reliability diagram; bounds as in scikit-learn's calibration_curve.
     """
-    is_binary = rows.kind == "binary"
-    p = rows.probabilities[:, 1] if is_binary else rows.probabilities.max(axis=1)
-    came_true = rows.truth.classes == 1 if is_binary else rows.right
+    if rows.kind == "binary":
+        p, came_true = rows.probabilities_of(np.ones(len(rows.A), np.intp)), rows.truth.classes == 1
+    else:
+        p, came_true = rows.probabilities_of(rows.predicted), rows.right
     bounds = np.linspace(0, 1, BINS + 1)
     places = np.searchsorted(bounds[1:-1], p)
     counts, sums, hits = (np.bincount(places, weights, minlength=BINS) for weights in (None, p, came_true))

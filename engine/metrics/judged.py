@@ -138,11 +138,17 @@ class Judged:
         """(K,): the weights of the rows taken for each class."""
         return self.truth.count(self.predicted)
 
+    def probabilities_of(self, classes: Array) -> Array:
+        """(m,) in float64: what each row gives one class of a binary or multiclass target, as shares of the row."""
+        if self.A.shape[1] == 1:
+            p = self.A[:, 0].astype(np.float64)
+            return np.where(classes == 1, p, 1 - p)
+        return np.asarray(self.A[np.arange(len(self.A)), classes] / self.sums)
+
     @cached_property
-    def probabilities(self) -> Array:
-        """(m, K) in float64: of each class of a binary or multiclass target, summing to 1 over a row."""
-        A = self.A.astype(np.float64)
-        return np.concatenate([1 - A, A], axis=1) if A.shape[1] == 1 else A / A.sum(axis=1, keepdims=True)
+    def sums(self) -> Array:
+        """(m,) in float64: 1 but for rounding, where the outputs are the probabilities of several classes."""
+        return np.asarray(self.A.sum(axis=1, dtype=np.float64))
 
     # Numbers -------------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,8 @@ import numpy as np
 from engine.metrics.judged import Judged
 from engine.parameters import Array
 
+BLOCK_ROWS = 4096
+
 
 def roc_auc(rows: Judged) -> float | None:
     """The chance that a row of a class has a higher output for it than a row of another class, ties counting half.
@@ -40,7 +42,7 @@ def log_loss(rows: Judged) -> float | None:
         return None
     if rows.kind == "multilabel":
         return _mean([log_loss(target) for target in rows.targets])
-    p = rows.probabilities[np.arange(len(rows.A)), rows.truth.classes]
+    p = rows.probabilities_of(rows.truth.classes)
     epsilon = float(np.finfo(rows.A.dtype).eps)
     return float(rows.truth.mean(-np.log(np.clip(p, epsilon, 1 - epsilon))))
 
@@ -55,10 +57,19 @@ def brier(rows: Judged) -> float | None:
     if rows.kind == "multilabel":
         return _mean([brier(target) for target in rows.targets])
     if rows.kind == "binary":
-        return float(rows.truth.mean(np.square(rows.probabilities[:, 1] - rows.truth.classes)))
-    distances = rows.probabilities.copy()
-    distances[np.arange(len(distances)), rows.truth.classes] -= 1
-    return float(rows.truth.mean(np.einsum("ij,ij->i", distances, distances)))
+        return float(rows.truth.mean(np.square(1 - rows.probabilities_of(rows.truth.classes))))
+    return float(rows.truth.mean(_squared_distances(rows)))
+
+
+def _squared_distances(rows: Judged) -> Array:
+    """Σ_k (p_k − y_k)² of each row (m,), some rows at a time, as float64 takes twice the memory of the outputs."""
+    found = np.empty(len(rows.A))
+    for start in range(0, len(rows.A), BLOCK_ROWS):
+        some = slice(start, start + BLOCK_ROWS)
+        differences = rows.A[some] / rows.sums[some, np.newaxis]
+        differences[np.arange(len(differences)), rows.truth.classes[some]] -= 1
+        np.einsum("ij,ij->i", differences, differences, out=found[some])
+    return found
 
 
 def _mean(values: list[float | None]) -> float | None:
