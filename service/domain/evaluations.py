@@ -21,7 +21,7 @@ from service.settings import Limits
 Answer = dict[str, Any]
 Part = Literal["train", "validation", "test"]
 
-ENCODED_NUMBERS = 2**24
+ENCODED_NUMBERS = 2**21
 """About so many inputs are encoded at once."""
 
 
@@ -82,13 +82,12 @@ def _judged(moment: Moment, table: Table, numbers: Array) -> tuple[Judged, Array
     """
     network, preprocessing, dtype = moment.network, moment.preprocessing, moment.parameters.dtype
     evaluator = Evaluator(network, moment.parameters, rows=len(numbers))
-    A, Y = (np.empty((len(numbers), network.n_out), dtype) for _ in range(2))
-    losses = np.empty(len(numbers), dtype)
+    Y = preprocessing.encode_targets(table, numbers, dtype=dtype, n_out=network.n_out)
+    A, losses = np.empty_like(Y), np.empty(len(numbers), dtype)
     at_once = network.evaluation_rows * max(1, ENCODED_NUMBERS // (network.evaluation_rows * network.n_in))
     for start in range(0, len(numbers), at_once):
         some = slice(start, start + at_once)
         X = preprocessing.encode_features(table, numbers[some], dtype=dtype)
-        Y[some] = preprocessing.encode_targets(table, numbers[some], dtype=dtype, n_out=network.n_out)
         found = evaluator.evaluate(X, Y[some])
         A[some], losses[some] = found.A, found.losses
     kind = preprocessing.facts.kind
