@@ -72,7 +72,7 @@ def _evaluate(rows: Judged, target: Target) -> TargetEvaluation:
 
 def class_scores(rows: Judged, names: Sequence[str]) -> tuple[ClassScore, ...]:
     """The classification report of a binary or multiclass target."""
-    columns = (precisions(rows), recalls(rows), f1s(rows), rows.truth.counts.astype(np.int64))
+    columns = (precisions(rows), recalls(rows), f1s(rows), confusion(rows).sum(axis=1))
     lists = (column.tolist() for column in columns)
     return tuple(ClassScore(*cells) for cells in zip(names, *lists, strict=True))
 

@@ -36,7 +36,7 @@ def evaluate(moment: Moment, data: Path, dataset_id: str, *, part: Part, worst_c
     _check(moment, numbers, part, limits)
     with np.errstate(all="ignore"):  # what is not finite is null in the answer
         judged, losses = _judged(moment, table, numbers)
-        metrics = {"loss": float(losses.mean(dtype=np.float64)), **measure(judged)}
+        metrics = {"loss": float(judged.truth.mean(losses)), **measure(judged)}
         targets = evaluate_targets(judged, moment.preprocessing.targets)
     return {
         "run": moment.run_id,
