@@ -30,7 +30,7 @@ def catalogue() -> dict[str, list[Entry]]:
                 "name": name,
                 "summary": _summary(metric.measure),
                 "formula": metric.formula,
-                "source": f"scikit-learn's metric, for {metric.task}",
+                "source": metric.source,
                 "parameters": {},
             }
             for name, metric in METRICS.items()

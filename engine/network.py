@@ -32,6 +32,8 @@ class Evaluation:
     """The mean of the examples' losses, weighted if the examples are."""
     A: Array
     """(m, n_out): the outputs."""
+    losses: Array
+    """(m,): each example's own, not weighted."""
 
 
 @dataclass(frozen=True)
@@ -258,15 +260,15 @@ class Evaluator:
 
         With weights (m,) the mean is Σwl/Σw.
         """
-        A, total = self._outputs(X), 0.0
+        A, all_losses, total = self._outputs(X), np.empty(len(X), self.workspace.parameters.dtype), 0.0
         shares = None if weights is None else relative_weights(weights, len(X)).astype(np.float64)
         for part in self._parts(len(X)):
             batch = self.workspace.cut(part.stop - part.start)
             batch.X[...], batch.Y[...] = X[part], Y[part]
             A[part] = batch.forward()
-            losses = batch.example_losses()
+            all_losses[part] = losses = batch.example_losses()
             total += float(losses.sum(dtype=np.float64) if shares is None else losses @ shares[part])
-        return Evaluation(total / len(X), A)
+        return Evaluation(total / len(X), A, all_losses)
 
     def _outputs(self, X: Array) -> Array:
         return np.empty((len(X), self.workspace.network.n_out), self.workspace.parameters.dtype)

@@ -6,7 +6,7 @@ spec says everything and, sent again, describes the same training.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -24,6 +24,7 @@ from engine.losses import (
     HalfSquaredErrorSpec,
     Loss,
 )
+from engine.metrics import METRICS
 from engine.optimizers import AdamSpec, OptimizerSpec
 from engine.options import AutoSpec, Choice, Spec
 from engine.schedules import AnyScheduleSpec, ConstantSpec
@@ -33,11 +34,15 @@ Dtype = Literal["float32", "float64"]
 Monitor = Literal[
     "validation.loss",
     "validation.accuracy",
+    "validation.balanced_accuracy",
+    "validation.f1",
     "validation.mae",
+    "validation.rmse",
     "validation.r2",
     "train.loss",
     "train.accuracy",
     "train.mae",
+    "train.rmse",
     "train.r2",
 ]
 
@@ -400,15 +405,16 @@ def _resolve_stopping(training: TrainingSpec, facts: TargetFacts, has_validation
     if part == "validation" and not has_validation:
         raise SpecError(
             place,
-            f"{stopping.monitor} needs validation rows, but the split leaves none; use train.{metric} or another split",
+            f"{stopping.monitor} needs validation rows, but the split leaves none; "
+            f"use train.{metric if f'train.{metric}' in get_args(Monitor) else 'loss'} or another split",
             code="impossible_monitor",
         )
-    fitting = ("loss", "accuracy") if facts.task == "classification" else ("loss", "mae", "r2")
+    fitting = ["loss", *(name for name, each in METRICS.items() if each.task == facts.task)]
     if metric not in fitting:
         raise SpecError(
             place,
             f"{metric} is not a metric of {facts.task}",
             code="impossible_monitor",
-            allowed=[f"{part}.{name}" for name in fitting],
+            allowed=[f"{part}.{name}" for name in fitting if f"{part}.{name}" in get_args(Monitor)],
         )
     return stopping

@@ -273,6 +273,23 @@ def predict(
 
 
 @app.command()
+def evaluate(
+    run: Run,
+    part: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    worst: Annotated[int, typer.Option(min=0, max=1000, help="So many rows with the largest losses.")] = 10,
+    at: At = "best",
+    server: Server = None,
+    json_output: AsJson = False,
+) -> None:
+    """Show how good a run's network is on a part of its dataset: metrics, classes, the worst rows."""
+    from service import console
+
+    with _client(server) as client:
+        found = client.evaluation(run, part=part, checkpoint=at, worst=worst)
+    console.as_json(found) if json_output else console.evaluation(found)
+
+
+@app.command()
 def inspect(
     run: Run,
     part: Annotated[str, typer.Option(help="train, validation or test.")] = "train",

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from service.schemas.base import PageBody
 from service.schemas.checkpoints import CheckpointBody
 from service.schemas.datasets import DatasetBody, DatasetDetail
+from service.schemas.evaluations import EvaluationBody
 from service.schemas.events import EventBody
 from service.schemas.inspections import CheckBody, InspectionBody
 from service.schemas.predictions import PredictionsBody
@@ -239,6 +240,13 @@ class Client:
             "checkpoint": checkpoint,
         }
         return self._post(PredictionsBody, f"/v1/runs/{run_id}/predict", body)
+
+    def evaluation(
+        self, run_id: str, *, part: str = "test", checkpoint: str = "best", worst: int = 20
+    ) -> EvaluationBody:
+        """How good a run's network is on a part of its dataset, with its worst rows."""
+        path = f"/v1/runs/{run_id}/evaluation"
+        return self._get(EvaluationBody, path, part=part, checkpoint=checkpoint, worst=worst)
 
     def inspect(self, run_id: str, **questions: Any) -> InspectionBody:
         """Tensors of a forward and backward pass through a run's network."""

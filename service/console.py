@@ -12,6 +12,7 @@ from rich.table import Table
 
 from service.client import Client
 from service.schemas.datasets import DatasetBody
+from service.schemas.evaluations import EvaluationBody, SaidBody, TargetBody
 from service.schemas.inspections import CheckBody, InspectionBody
 from service.schemas.predictions import PredictionsBody
 from service.schemas.runs import RunBody, RunSummary
@@ -171,6 +172,63 @@ def predictions(answer: PredictionsBody) -> None:
             rows.append((number, json.dumps(each.targets), ""))
     table(("row", "prediction", "probability"), rows)
     warn(answer.warnings)
+
+
+def evaluation(found: EvaluationBody) -> None:
+    """Print the metrics, each target's classes or residuals, and the rows with the largest losses."""
+    out.print(f"{found.run}: {found.rows} {found.part} rows at epoch {found.epoch}, {found.checkpoint}\n")
+    several = len(found.targets) > 1
+    columns = [("all" if several else "value", found.metrics)]
+    columns += [(each.name, each.metrics) for each in found.targets if several]
+    table(
+        ("metric", *(header for header, _ in columns)),
+        ((name, *(_number(metrics.get(name)) for _, metrics in columns)) for name in found.metrics),
+    )
+    for target in found.targets:
+        _target(target)
+    if found.worst:
+        out.print()
+        table(
+            ("row", "loss", "true", "predicted"),
+            ((each.row, _number(each.loss), _words(each.true), _words(each.predicted)) for each in found.worst),
+        )
+
+
+def _target(target: TargetBody) -> None:
+    """Print how well its classes are told apart, or how far its values are off."""
+    out.print()
+    if target.classes is not None and target.confusion is not None:
+        table(
+            (target.name, "precision", "recall", "f1", "rows", "taken for"),
+            (
+                (each.name, *map(_number, (each.precision, each.recall, each.f1)), each.support, _taken(target, place))
+                for place, each in enumerate(target.classes)
+            ),
+        )
+    if target.residuals is not None:
+        table((target.name, *target.residuals), [("true − predicted", *map(_number, target.residuals.values()))])
+
+
+def _taken(target: TargetBody, place: int) -> str:
+    """What other classes the rows of one are taken for, most often first: "Gentoo 3, Adelie 1"."""
+    counts = zip((each.name for each in target.classes or ()), (target.confusion or [])[place], strict=True)
+    others = [(count, name) for number, (name, count) in enumerate(counts) if count and number != place]
+    shown = sorted(others, key=lambda other: -other[0])[:5]
+    return ", ".join(f"{name} {count}" for count, name in shown) + (", …" if len(others) > len(shown) else "")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}" if abs(value) >= 1 else f"{value:.4f}"
+
+
+def _words(said: SaidBody) -> str:
+    """ "Gentoo 0.9871", "37.5", or both of several targets by name."""
+    if said.targets is not None:
+        return ", ".join(f"{name}: {_words(each)}" for name, each in said.targets.items())
+    if said.label is None:
+        return _number(said.value)
+    sure = said.score if said.probability is None else said.probability
+    return said.label if sure is None else f"{said.label} {sure:.4f}"
 
 
 def losses(columns: Mapping[str, Sequence[float | None]]) -> None:

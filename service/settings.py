@@ -40,6 +40,7 @@ class Limits(BaseSettings):
     checkpoint_bytes: Annotated[int, Field(ge=1, le=10**9)] = 10**9
     checkpoint_bytes_per_run: Positive = 512 * MIB
     predict_rows: Positive = 100_000
+    evaluate_numbers: Positive = 200_000_000
     inspect_rows: Positive = 4_096
     inspect_numbers: Positive = 2_000_000
     inspect_workspace_numbers: Positive = 50_000_000

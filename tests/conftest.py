@@ -37,6 +37,7 @@ def api_with_small_limits(tmp_path: Path) -> Iterator[Api]:
         epochs=100,
         queued_runs=2,
         predict_rows=3,
+        evaluate_numbers=80,
         inspect_rows=5,
         inspect_numbers=20,
         check_nudges=10,

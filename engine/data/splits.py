@@ -11,7 +11,6 @@ from engine.parameters import Array
 from engine.randomness import generator
 from engine.spec import SplitSpec
 
-
 PARTS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "valid", "val"), "validation"),

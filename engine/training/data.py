@@ -1,10 +1,8 @@
 """The rows a training learns from and is judged by."""
 
 from dataclasses import dataclass
-from typing import Literal
 
-import numpy as np
-
+from engine.metrics import Kind, Part, Truth
 from engine.parameters import Array
 from engine.weights import check_weights
 
@@ -17,7 +15,8 @@ class TrainingData:
     Y: Array
     X_validation: Array | None = None
     Y_validation: Array | None = None
-    task: Literal["classification", "regression"] = "classification"
+    kind: Kind = "multiclass"
+    """What the targets are."""
     target_scale: Array | None = None
     """(n_out,): what one unit of Y is in the target's own unit; ones if None."""
     weights: Array | None = None
@@ -29,7 +28,9 @@ class TrainingData:
         held_out = 0 if self.X_validation is None else len(self.X_validation)
         check_weights("weights_validation", self.weights_validation, held_out)
 
-    @property
-    def scale(self) -> Array:
-        """`target_scale`, with its default."""
-        return np.ones(self.Y.shape[1]) if self.target_scale is None else self.target_scale
+    def truths(self) -> dict[Part, Truth]:
+        """The targets of each part."""
+        found: dict[Part, Truth] = {"train": Truth(self.Y, self.kind, self.target_scale, self.weights)}
+        if self.Y_validation is not None:
+            found["validation"] = Truth(self.Y_validation, self.kind, self.target_scale, self.weights_validation)
+        return found

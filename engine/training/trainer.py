@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 
 from engine.errors import Diverged
-from engine.metrics import measure, rises
+from engine.metrics import Judged, Part, measure, rises
 from engine.network import Evaluator, Network
 from engine.optimizers import OPTIMIZERS
 from engine.parameters import Array, Layout, digest
@@ -75,6 +75,7 @@ class Trainer:
         self.learned = state.parameters[: network.parameter_count]
         self.served = state.parameters if state.average is None else state.average
         """The parameters that are evaluated, and kept if they are the best."""
+        self.truths = data.truths()
         held_out = 0 if data.X_validation is None else len(data.X_validation)
         self.evaluator = Evaluator(network, self.served, rows=max(len(data.X), held_out))
 
@@ -168,9 +169,9 @@ class Trainer:
     def _end_epoch(self, begun: float) -> EpochReport:
         state, data = self.state, self.data
         values: dict[str, float | None] = {"train.running_loss": state.running_loss / self.steps_per_epoch}
-        values |= self._evaluate("train", data.X, data.Y, data.weights)
-        if data.X_validation is not None and data.Y_validation is not None:
-            values |= self._evaluate("validation", data.X_validation, data.Y_validation, data.weights_validation)
+        values |= self._evaluate("train", data.X)
+        if data.X_validation is not None:
+            values |= self._evaluate("validation", data.X_validation)
         self._check_end(values["train.loss"])
         values["learning_rate"] = self._learning_rate()
         values["grad_norm"] = state.gradient_norm / self.steps_per_epoch
@@ -187,10 +188,11 @@ class Trainer:
             reason=reason_to_stop(state, self.training),
         )
 
-    def _evaluate(self, part: str, X: Array, Y: Array, weights: Array | None) -> dict[str, float | None]:
-        evaluation, data = self.evaluator.evaluate(X, Y, weights), self.data
-        metrics = measure(data.task, evaluation.A, Y, data.scale, weights=weights, scores=self.network.loss.scores)
-        values = {"loss": evaluation.loss, **metrics}
+    def _evaluate(self, part: Part, X: Array) -> dict[str, float | None]:
+        truth = self.truths[part]
+        evaluation = self.evaluator.evaluate(X, truth.Y, truth.weights)
+        rows = Judged(evaluation.A, truth, self.network.loss.scores)
+        values = {"loss": evaluation.loss, **measure(rows, each_epoch=part)}
         return {
             f"{part}.{name}": value if value is not None and isfinite(value) else None for name, value in values.items()
         }

@@ -123,10 +123,17 @@ def parts(resolved: RunSpec, preprocessing: Preprocessing, network: Network, tab
 
     X, Y = encode(split.train)
     X_validation, Y_validation = encode(split.validation) if len(split.validation) else (None, None)
-    scale = preprocessing.target_scale if preprocessing.facts.task == "regression" else np.ones(1)
-    weights = preprocessing.weights(table, split.train)
-    of_validation = preprocessing.weights(table, split.validation) if X_validation is not None else None
-    training = TrainingData(X, Y, X_validation, Y_validation, preprocessing.facts.task, scale, weights, of_validation)
+    facts = preprocessing.facts
+    training = TrainingData(
+        X,
+        Y,
+        X_validation,
+        Y_validation,
+        facts.kind,
+        preprocessing.target_scale if facts.kind == "regression" else None,
+        preprocessing.weights(table, split.train),
+        preprocessing.weights(table, split.validation) if X_validation is not None else None,
+    )
     return Parts(training, *encode(split.test), preprocessing.weights(table, split.test))
 
 

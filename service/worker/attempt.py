@@ -15,7 +15,7 @@ from engine.blas import using_threads
 from engine.data import Preprocessing
 from engine.errors import CheckpointError, Diverged
 from engine.fingerprint import fingerprint
-from engine.metrics import measure
+from engine.metrics import Judged, Truth, measure
 from engine.network import Network
 from engine.parameters import Array, digest
 from engine.spec import RunSpec
@@ -403,8 +403,8 @@ class Attempt:
             return None
         evaluation = self.network.evaluate(parameters, X, Y, weights)
         data = self.parts.training
-        scores = self.network.loss.scores
-        found = {"loss": evaluation.loss, **measure(data.task, evaluation.A, Y, data.scale, scores=scores)}
+        rows = Judged(evaluation.A, Truth(Y, data.kind, data.target_scale, weights), self.network.loss.scores)
+        found = {"loss": evaluation.loss, **measure(rows)}
         return {name: value if value is not None and isfinite(value) else None for name, value in found.items()}
 
     def _diverged(self, error: Diverged) -> None:

@@ -86,7 +86,7 @@ class Ours(Rival):
     def __init__(self, workload: Workload, rows: Rows) -> None:
         network, training = network_of(workload), training_of(workload)
         state = TrainingState.start(network, training, seed=SEED)
-        data = TrainingData(rows.X, rows.Y, task="classification" if workload.is_classification else "regression")
+        data = TrainingData(rows.X, rows.Y, kind="multiclass" if workload.is_classification else "regression")
         self.reports = train(network, data, training, state, seed=SEED, interrupt=lambda: state.step == workload.steps)
 
     def time_round(self) -> float:

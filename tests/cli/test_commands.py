@@ -198,6 +198,59 @@ def test_inspect_shows_the_norms_of_every_gradient(served: Server, trained: str)
     assert len(found["tensors"]["dW.1"]["values"]) == 5
 
 
+def test_evaluate_shows_metrics_classes_and_the_worst_rows(served: Server, penguins: Path) -> None:
+    run = train(served, penguins)
+    options = ["--part", "validation", "--worst", 3, "--server", served.url]
+
+    shown = chainrule("evaluate", run, *options).stdout
+    found = json.loads(chainrule("evaluate", run, *options, "--json").stdout)
+
+    cells = {line.split()[0]: line.split()[1:] for line in shown.splitlines() if line}
+    assert f"{run}: {found['rows']} validation rows at epoch {found['epoch']}" in shown
+    assert {name: float(cells[name][0]) for name in found["metrics"]} == pytest.approx(found["metrics"], abs=1e-4)
+    for each in found["targets"][0]["classes"]:
+        numbers = [each[name] for name in ("precision", "recall", "f1", "support")]
+        assert [float(cell) for cell in cells[each["name"]][:4]] == pytest.approx(numbers, abs=1e-4)
+    for each, line in zip(found["worst"], shown.splitlines()[-3:], strict=True):
+        row, _, *words = line.split()
+        assert int(row) == each["row"]
+        assert words[::2] == [each["true"]["label"], each["predicted"]["label"]]
+
+
+MIXED = "x,z,yes,letter\n" + "".join(f"{i}.5,{i % 7},{i % 2 == 0},{'ab'[i % 3 > 0]}\n" for i in range(60))
+
+
+@pytest.mark.parametrize(
+    ("target", "lines"),
+    [
+        (["x"], [r"rmse +\d", r"x +min +q05 +q25", r"true − predicted +-?\d", r"\d+ +\d\S+ +\d+\.5 +-?\d"]),
+        (
+            ["yes", "letter"],
+            [r"metric +all +yes +letter", r"yes +precision", r"letter +precision", r"\d+ .*letter: [ab] 0"],
+        ),
+    ],
+    ids=["numbers", "labels"],
+)
+def test_evaluate_shows_residuals_and_each_of_several_targets(
+    served: Server, tmp_path: Path, target: list[str], lines: list[str]
+) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(MIXED)
+    named = [option for name in target for option in ("--target", name)]
+    run = json.loads(chainrule("train", path, *named, *QUICK, "--server", served.url, "--json").stdout)["id"]
+
+    shown = chainrule("evaluate", run, "--server", served.url).stdout
+
+    assert [line for line in lines if not re.search(f"^{line}", shown, re.MULTILINE)] == []
+
+
+def test_a_part_that_can_not_be_evaluated_is_a_sentence(served: Server, trained: str) -> None:
+    done = chainrule("evaluate", trained, "--part", "all", "--server", served.url, ok=False)
+
+    assert done.stderr.startswith("chainrule: part: ")
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("form", ["npz", "safetensors", "json"])
 def test_weights_are_written_to_a_file_or_to_a_pipe(served: Server, trained: str, tmp_path: Path, form: str) -> None:
     command = [sys.executable, "-m", "service.cli", "weights", trained, "--format", form, "--server", served.url]

@@ -1,14 +1,10 @@
-from typing import get_args
-
 import pytest
 
-from engine import spec
 from engine.catalogue import catalogue
 from engine.clipping import CLIPS
 from engine.initializers import INITIALIZERS
 from engine.layers import ACTIVATIONS, LAYERS
 from engine.losses import LOSSES
-from engine.metrics import METRICS
 from engine.optimizers import OPTIMIZERS
 from engine.schedules import SCHEDULES
 
@@ -29,10 +25,6 @@ def test_a_table_names_each_entry_as_its_spec_does(kind: str) -> None:
     assert {name: entry.spec.model_fields["type"].default for name, entry in TABLES[kind].items()} == {
         name: name for name in TABLES[kind]
     }
-
-
-def test_every_metric_can_be_monitored() -> None:
-    assert {monitor.split(".")[1] for monitor in get_args(spec.Monitor)} == {*METRICS, "loss"}
 
 
 def test_every_entry_says_what_it_is_and_where_it_comes_from() -> None:

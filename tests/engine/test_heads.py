@@ -7,7 +7,7 @@ import pytest
 
 from engine.data import Preprocessing, Table
 from engine.errors import DataError, SpecError
-from engine.metrics import measure
+from engine.metrics import Judged, Truth, measure
 from engine.spec import RunSpec, TargetFacts, resolve
 from tests.engine.data.factories import spec, table
 
@@ -178,8 +178,8 @@ def test_several_labels_have_scores_of_their_own() -> None:
 def test_accuracy_goes_by_the_sign_of_scores_as_the_labels_do() -> None:
     A, Y = np.array([[0.25], [-0.25], [0.75], [0.0]]), np.array([[1.0], [0.0], [1.0], [0.0]])
 
-    assert measure("classification", A, Y, np.ones(1), scores=True) == {"accuracy": 1.0}
-    assert measure("classification", A, Y, np.ones(1)) == {"accuracy": 0.75}
+    assert measure(Judged(A, Truth(Y, "binary"), scores=True))["accuracy"] == 1.0
+    assert measure(Judged(A, Truth(Y, "binary")))["accuracy"] == 0.75
     preprocessing = labelled(y=["no", "yes"] * 30)
     labels = [each["label"] for each in preprocessing.decode(A, scores=True)]
     assert labels == ["yes", "no", "yes", "no"]

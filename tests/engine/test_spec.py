@@ -75,6 +75,11 @@ def test_two_classes_may_ask_for_a_softmax() -> None:
             {"training": {"early_stopping": {"monitor": "validation.mae"}}},
             "monitor: mae is not a metric of classification",
         ),
+        (
+            NUMBER,
+            {"training": {"early_stopping": {"monitor": "validation.f1"}}},
+            "monitor: f1 is not a metric of regression",
+        ),
     ],
 )
 def test_what_can_never_work_is_refused_with_advice(
@@ -87,6 +92,20 @@ def test_what_can_never_work_is_refused_with_advice(
 def test_monitoring_validation_needs_validation_rows() -> None:
     with pytest.raises(SpecError, match="needs validation rows"):
         resolved(THREE, has_validation=False, training={"early_stopping": {"monitor": "validation.loss"}})
+
+
+@pytest.mark.parametrize(("monitor", "instead"), [("validation.accuracy", "accuracy"), ("validation.f1", "loss")])
+def test_what_takes_the_place_of_a_monitor_without_rows_can_be_monitored(monitor: str, instead: str) -> None:
+    with pytest.raises(SpecError, match=rf"use train\.{instead} or another split"):
+        resolved(THREE, has_validation=False, training={"early_stopping": {"monitor": monitor}})
+
+
+def test_monitors_of_the_task_are_listed() -> None:
+    with pytest.raises(SpecError) as caught:
+        resolved(THREE, training={"early_stopping": {"monitor": "validation.r2"}})
+
+    names = ("loss", "accuracy", "balanced_accuracy", "f1")
+    assert list(caught.value.allowed) == [f"validation.{name}" for name in names]
 
 
 def test_without_validation_rows_the_training_loss_is_monitored() -> None:

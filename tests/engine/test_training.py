@@ -21,7 +21,7 @@ from engine.optimizers import (
     RmspropSpec,
     SgdSpec,
 )
-from engine.spec import EarlyStoppingSpec, TrainingSpec
+from engine.spec import EarlyStoppingSpec, Monitor, TrainingSpec
 from engine.training import EpochReport, StepReport, TrainingData, TrainingState, epoch_order, train
 from engine.training.trainer import Trainer
 from engine.workspace import Workspace
@@ -200,15 +200,32 @@ def test_min_delta_decides_patience_but_not_which_parameters_are_best() -> None:
     assert state.best.epoch == 3
 
 
-def test_a_metric_that_rises_can_be_monitored() -> None:
+@pytest.mark.parametrize("monitor", ["validation.accuracy", "validation.balanced_accuracy", "validation.f1"])
+def test_a_metric_that_rises_can_be_monitored(monitor: Monitor) -> None:
     net = network()
-    spec = training(epochs=12, early_stopping=EarlyStoppingSpec(monitor="validation.accuracy"))
+    spec = training(epochs=12, early_stopping=EarlyStoppingSpec(monitor=monitor))
     state = start(net, spec)
 
     reports = epochs(net, spec, state)
 
+    values = [report.values[monitor] or 0 for report in reports]
     assert state.best is not None
-    assert state.best.value == max(report.values["validation.accuracy"] or 0 for report in reports)
+    assert state.best.value == max(values) > values[0]
+    assert state.best.epoch == values.index(max(values)) + 1
+
+
+@pytest.mark.parametrize("monitor", ["validation.rmse", "train.rmse"])
+def test_a_metric_that_falls_can_be_monitored_too(monitor: Monitor) -> None:
+    net, data = network(dense(4, "tanh"), dense(3, "identity"), loss="half_squared_error"), clusters()
+    numbers = TrainingData(data.X, data.Y, data.X_validation, data.Y_validation, kind="regression")
+    spec = training(epochs=12, early_stopping=EarlyStoppingSpec(monitor=monitor))
+    state = start(net, spec)
+
+    reports = epochs(net, spec, state, data=numbers)
+
+    values = [report.values[monitor] or 0 for report in reports]
+    assert state.best is not None
+    assert state.best.value == min(values) < values[0]
 
 
 def test_without_validation_rows_the_best_follows_the_training_loss() -> None:

@@ -5,14 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, mean_absolute_error, r2_score
 
 from engine import checkpoints
 from engine.errors import DataError
 from engine.inspection import inspect
 from engine.layers import ACTIVATIONS, DropoutSpec
 from engine.losses import LOSSES
-from engine.metrics import measure
 from engine.parameters import Array
 from engine.training import EpochReport, StepReport, TrainingData, train
 from engine.weights import relative_weights
@@ -161,21 +159,6 @@ def test_a_weighted_step_allocates_nothing_that_grows() -> None:
 
     assert after - before < 10_000
     assert peak - before < 256 * 256 * 4
-
-
-def test_weighted_metrics_are_scikit_learns() -> None:
-    random = np.random.default_rng(2)
-    A, Y, w = random.normal(size=(40, 2)), random.normal(size=(40, 2)), random.uniform(size=40)
-    scale = np.array([10.0, 0.1])
-    P, classes = random.dirichlet(np.ones(3), size=40), random.integers(3, size=40)
-
-    found = measure("regression", A, Y, scale, weights=w) | measure(
-        "classification", P, np.eye(3)[classes], np.ones(3), weights=w
-    )
-
-    assert found["mae"] == pytest.approx(mean_absolute_error(Y * scale, A * scale, sample_weight=w), rel=1e-12)
-    assert found["r2"] == pytest.approx(r2_score(Y, A, sample_weight=w), rel=1e-12)
-    assert found["accuracy"] == pytest.approx(accuracy_score(classes, P.argmax(axis=1), sample_weight=w), rel=1e-12)
 
 
 def test_relative_weights_average_one_over_every_batch() -> None:

@@ -9,6 +9,8 @@ SERIES = {
     "train.accuracy",
     "validation.loss",
     "validation.accuracy",
+    "validation.balanced_accuracy",
+    "validation.f1",
     "learning_rate",
     "grad_norm",
     "seconds",

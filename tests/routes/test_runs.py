@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from engine.data import split_rows
+from engine.metrics import names_of
 from engine.spec import SplitSpec
 from service.domain import runs
 from service.worker.attempt import Attempt
@@ -195,7 +196,7 @@ def test_a_trained_run_tells_all_about_itself(api: Api) -> None:
     assert run["progress"] == 1.0
     assert run["epoch"] == run["epochs"] == 3
     assert (run["name"], run["notes"], run["tags"], run["seed"]) == ("first", "a note", ["a", "b"], 3)
-    assert set(run["metrics"]["test"]) == {"loss", "accuracy"}
+    assert set(run["metrics"]["test"]) == {"loss", *names_of("classification")}
     assert run["best"]["metric"] == "validation.loss"
     assert run["last"]["epoch"] == 3
     assert len(run["weights_digest"]) == 64
@@ -206,7 +207,8 @@ def test_a_trained_run_tells_all_about_itself(api: Api) -> None:
 def test_a_regression_reports_error_and_r2(api: Api) -> None:
     run = api.train(target="y", task="regression", features=["x"])
 
-    assert set(run["metrics"]["validation"]) == {"loss", "mae", "r2"}
+    assert set(run["metrics"]["validation"]) == {"loss", *names_of("regression")}
+    assert {"validation.rmse", "train.rmse"} <= set(run["last"]["values"])
 
 
 def test_a_heads_b_starts_at_the_base_rate_of_the_training_rows(api: Api) -> None:
