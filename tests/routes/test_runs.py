@@ -65,11 +65,12 @@ def test_only_dataset_and_target_are_needed(api: Api) -> None:
     assert run["resolved"]["network"]["output"]["activation"] == {"type": "sigmoid"}
     assert run["resolved"]["training"]["optimizer"] == {
         "type": "adam",
-        "learning_rate": 0.001,
+        "learning_rate": 0.01,
         "beta1": 0.9,
         "beta2": 0.999,
         "epsilon": 1e-8,
     }
+    assert run["resolved"]["split"]["validation"] == 0
 
 
 def test_a_resolved_spec_sent_again_is_the_same_training(api: Api) -> None:
@@ -115,7 +116,8 @@ def test_a_table_without_anything_to_learn_is_refused(shared: Api, content: byte
 def test_a_number_that_float32_can_not_hold_is_refused_by_its_row(shared: Api, path: str) -> None:
     row = int(split_rows(40, SplitSpec(), seed=0, strata=None).validation[0])
     lines = [f"{'1e100' if i == row else i % 7},{i * i % 11}" for i in range(40)]
-    body = {"dataset": shared.upload("\n".join(["x,y", *lines]).encode()), "target": "y", "task": "regression"}
+    dataset = shared.upload("\n".join(["x,y", *lines]).encode())
+    body = {"dataset": dataset, "target": "y", "task": "regression", "split": {"validation": 0.15}}
 
     refused = problem(shared.post(path, body), 422, "too_large")
     wider = shared.post("/v1/runs/validate", {**body, "training": {"dtype": "float64"}})
@@ -689,7 +691,7 @@ def test_a_plan_shows_the_learning_rates_to_come(shared: Api) -> None:
 
     rates = shared.post("/v1/runs/validate", body).json()["learning_rates"]
 
-    assert rates[:3] == pytest.approx([0, 0.0005, 0.001])
+    assert rates[:3] == pytest.approx([0, 0.005, 0.01])
     assert len(rates) == 10
     assert rates[2:] == sorted(rates[2:], reverse=True)
 

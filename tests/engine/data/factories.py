@@ -35,7 +35,7 @@ def table(**columns: Sequence[Any]) -> Table:
 
 
 def spec(target: str | list[str], **more: Any) -> RunSpec:
-    return RunSpec.model_validate({"target": target, **more})
+    return RunSpec.model_validate({"target": target, "split": {"validation": 0.15}, **more})
 
 
 def rows_of(found: Table) -> list[Mapping[str, Any]]:
