@@ -4,6 +4,9 @@ import numpy as np
 
 from engine.parameters import Array
 
+ROUNDING = 1e-14
+"""Beside its largest number, what a column spreads no further than does not vary."""
+
 
 def pearson(x: Array, y: Array) -> float | None:
     """|r| of two columns of numbers (m,), by Pearson; None where one does not vary."""
@@ -45,12 +48,13 @@ def cramers_v(groups: Array, others: Array) -> float | None:
 
 
 def _centred(x: Array) -> Array:
-    """x about its mean, divided by its largest number first, so that no square overflows."""
-    peak = float(np.abs(x).max(initial=0.0))
-    scaled: Array = x / peak if peak else x.astype(np.float64)
-    scaled -= scaled.mean()
-    largest = float(np.abs(scaled).max(initial=0.0))
-    return scaled / largest if largest > 1e-14 else np.zeros_like(scaled)
+    """x about its mean, divided by its largest number first, so that no square overflows;
+    0 where only rounding varies.
+    """
+    peak = max(float(x.max(initial=0.0)), -float(x.min(initial=0.0)))
+    scaled: Array = x / (peak or 1.0)
+    scaled -= scaled.mean() if scaled.size else 0.0
+    return scaled if scaled @ scaled > len(x) * ROUNDING**2 else np.zeros_like(scaled)
 
 
 def _share(whole: float, part: float) -> float | None:

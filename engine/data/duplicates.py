@@ -37,6 +37,11 @@ class RowHashes:
             hashes *= _SECOND
             hashes ^= hashes >> np.uint64(31)
 
+    def distinct(self, rows: Array) -> int:
+        """How many different hashes these rows have."""
+        ordered = np.sort(self.values[rows])
+        return min(len(rows), 1) + int((ordered[1:] != ordered[:-1]).sum())
+
 
 def duplicates(hashes: RowHashes, columns: Iterable[Values]) -> Array:
     """The numbers of the rows that equal an earlier one. `columns` are those that were hashed."""
@@ -46,13 +51,12 @@ def duplicates(hashes: RowHashes, columns: Iterable[Values]) -> Array:
 
 def known_rows(hashes: RowHashes, columns: Iterable[Values], rows: Array, among: Array) -> Array:
     """Which of these rows equal one of the rows `among`: their numbers. `columns` are those that were hashed."""
-    known = among[np.argsort(hashes.values[among], kind="stable")]
-    wanted, ordered = hashes.values[rows], hashes.values[known]
-    places = np.minimum(np.searchsorted(ordered, wanted), max(len(known) - 1, 0))
-    if not len(known):
+    wanted, known = hashes.values[rows], np.sort(hashes.values[among])
+    if not _are_in(np.sort(wanted), known).any():
         return rows[:0]
-    found = ordered[places] == wanted
-    rows, twins = rows[found], known[places[found]]
+    twins = among[np.argsort(hashes.values[among], kind="stable")]
+    found = _are_in(wanted, known)
+    rows, twins = rows[found], twins[np.searchsorted(known, wanted[found])]
     return rows[equal_rows(columns, rows, twins)]
 
 
@@ -76,6 +80,14 @@ def _repeats(hashes: Array) -> tuple[Array, Array]:
     firsts = rows[first[group]]
     is_later = rows != firsts
     return rows[is_later], firsts[is_later]
+
+
+def _are_in(wanted: Array, ordered: Array) -> Array:
+    places = np.searchsorted(ordered, wanted)
+    inside = places < len(ordered)
+    found = np.zeros(len(wanted), bool)
+    found[inside] = ordered[places[inside]] == wanted[inside]
+    return found
 
 
 def _cells(column: Values) -> Array:

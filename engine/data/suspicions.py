@@ -34,8 +34,8 @@ ROWS_PER_INPUT = 10
 """The rule of ten events a variable: Peduzzi et al., "A simulation study of the number of events per variable in
 logistic regression analysis", Journal of Clinical Epidemiology 49, 1996."""
 KNOWN_SHARE = 0.01
-KNOWN_ROWS = 2
-"""From this share of a part on, and so many rows, those that training has seen are warned of."""
+KNOWN_ROWS = 5
+"""From this share of a part and so many rows on, what training has seen is warned of: fewer meet by chance."""
 ROWS_PER_COMBINATION = 10
 """Where the features take so few values together, equal rows are to be expected."""
 NAMED = 5
@@ -83,7 +83,8 @@ def _number_leaks(table: Table, features: Sequence[Feature], target: Target, row
         if feature.type != "text":
             x = table.numbers(feature.name)[rows]
             present = ~np.isnan(x)
-            r = pearson(x[present], y[present]) if present.sum() >= LEAK_ROWS else None
+            both = (x, y) if present.all() else (x[present], y[present])
+            r = pearson(*both) if len(both[0]) >= LEAK_ROWS else None
             if r is not None and r > LEAK:
                 yield _leak(feature, target, f"is {target.name} up to a factor and an offset (|r| = {r:.6f})")
 
@@ -159,7 +160,7 @@ def _class_sizes(target: Target, names: Sequence[str], classes: Array, remedy: s
             f"{target.name}: fewer than {ROWS_PER_CLASS} training rows for {len(few)} of {len(names)} classes: "
             f"{listed}{more}"
         )
-    smallest, largest = order[counts[order] > 0][0], order[-1]
+    smallest, largest = order[counts[order] > 0][0], counts.argmax()
     share = counts[smallest] / counts.sum()
     if share < min(RARE_SHARE, 0.25 / len(names)) or counts[largest] > RARE_RATIO * counts[smallest]:
         yield (
@@ -182,10 +183,10 @@ def _known(table: Table, split: Split, features: Sequence[Feature]) -> Iterator[
     hashes, names = RowHashes(table.row_count), [feature.name for feature in features]
     for name in names:
         hashes.add(table.values(name))
-    if np.unique(hashes.values[split.train]).size * ROWS_PER_COMBINATION <= len(split.train):
-        return
     held_out = np.concatenate([split.validation, split.test])
     found = known_rows(hashes, (table.values(name) for name in names), held_out, split.train)
+    if not found.size or hashes.distinct(split.train) * ROWS_PER_COMBINATION <= len(split.train):
+        return
     for part in ("validation", "test"):
         rows = split.part(part)
         count = int(np.isin(rows, found, assume_unique=True).sum())
