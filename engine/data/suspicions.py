@@ -160,7 +160,7 @@ def _class_sizes(target: Target, names: Sequence[str], classes: Array, remedy: s
             f"{target.name}: fewer than {ROWS_PER_CLASS} training rows for {len(few)} of {len(names)} classes: "
             f"{listed}{more}"
         )
-    smallest, largest = order[counts[order] > 0][0], counts.argmax()
+    smallest, largest = int(order[counts[order] > 0][0]), int(counts.argmax())
     share = counts[smallest] / counts.sum()
     if share < min(RARE_SHARE, 0.25 / len(names)) or counts[largest] > RARE_RATIO * counts[smallest]:
         yield (
