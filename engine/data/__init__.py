@@ -7,6 +7,7 @@ from engine.data.schema import Column, Schema
 from engine.data.splits import Split, split_rows
 from engine.data.suspicions import suspicions
 from engine.data.table import Table
+from engine.data.target_profile import target_profile
 from engine.data.targets import target_facts
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "split_rows",
     "suspicions",
     "target_facts",
+    "target_profile",
 ]
