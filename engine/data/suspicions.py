@@ -40,41 +40,38 @@ ROWS_PER_COMBINATION = 10
 """Where the features take so few values together, equal rows are to be expected."""
 NAMED = 5
 
-_REMEDIES = {
-    "binary": "a pos_weight of binary_cross_entropy or the loss binary_focal makes it count more",
-    "multilabel": "a pos_weight of binary_cross_entropy or the loss binary_focal makes it count more",
-    "multiclass": "the loss focal makes it count more",
-}
+_OF_TWO = "a pos_weight of binary_cross_entropy or the loss binary_focal makes it count more"
+_OF_MORE = "the loss focal makes it count more"
 
 
 def suspicions(table: Table, split: Split, preprocessing: Preprocessing) -> list[str]:
     """A sentence for each thing a user should look at before trusting the run.
 
-    They are, by target: a feature that is the target in another guise, classes that are rare or have few rows, numbers
-    that hardly vary. And of all: validation or test rows whose features training rows have too, and too few rows for
-    the number of inputs.
+    They are: a feature that is a target in another guise; a target whose classes are rare or have few rows, or whose
+    numbers hardly vary; validation or test rows whose features training rows have too; too few rows for the number of
+    inputs.
     """
-    features, targets, found = preprocessing.features, preprocessing.targets, list[str]()
-    for place, target in enumerate(targets):
-        is_searched = place < max(1, LEAK_PAIRS // len(features))
-        sample = _sample(split.train, len(features) * min(len(targets), LEAK_PAIRS)) if is_searched else split.train[:0]
-        if target.classes:
-            text = table.text(target.name)
-            classes = text.codes[split.train]
-            found += _class_leaks(table, features, target, sample, text.codes[sample])
-            found += _class_sizes(target, text.levels, classes, _REMEDIES[preprocessing.facts.kind])
-        else:
-            found += _number_leaks(table, features, target, sample)
-            found += _flatness(target, table.numbers(target.name)[split.train])
-    return [*found, *_known(table, split, features), *_fewness(len(split.train), preprocessing.n_in)]
+    return [
+        *_leaks(table, split.train, preprocessing),
+        *(each for target in preprocessing.targets for each in _spread(table, target, split.train)),
+        *_known(table, split, preprocessing.features),
+        *_fewness(len(split.train), preprocessing.n_in),
+    ]
 
 
 # Leaks -------------------------------------------------------------------------------------------------------------
 
 
-def _sample(rows: Array, columns: int) -> Array:
-    """All of the rows, or every so many of them where the columns are many."""
-    return rows[:: ceil(len(rows) * columns / LEAK_CELLS) or 1]
+def _leaks(table: Table, rows: Array, preprocessing: Preprocessing) -> Iterator[str]:
+    """Of all rows and targets, or of every so many rows and the first targets where the table is large."""
+    features = preprocessing.features
+    targets = preprocessing.targets[: max(1, LEAK_PAIRS // len(features))]
+    sample = rows[:: max(1, ceil(len(rows) * len(features) * len(targets) / LEAK_CELLS))]
+    for target in targets:
+        if target.classes:
+            yield from _class_leaks(table, features, target, sample)
+        else:
+            yield from _number_leaks(table, features, target, sample)
 
 
 def _number_leaks(table: Table, features: Sequence[Feature], target: Target, rows: Array) -> Iterator[str]:
@@ -89,9 +86,8 @@ def _number_leaks(table: Table, features: Sequence[Feature], target: Target, row
                 yield _leak(feature, target, f"is {target.name} up to a factor and an offset (|r| = {r:.6f})")
 
 
-def _class_leaks(
-    table: Table, features: Sequence[Feature], target: Target, rows: Array, classes: Array
-) -> Iterator[str]:
+def _class_leaks(table: Table, features: Sequence[Feature], target: Target, rows: Array) -> Iterator[str]:
+    classes = table.text(target.name).codes[rows]
     for feature in features:
         values = table.values(feature.name)
         cells = (values.codes if isinstance(values, Text) else values)[rows]
@@ -149,7 +145,14 @@ def _lie_apart(x: Array, classes: Array) -> bool:
 # Targets -----------------------------------------------------------------------------------------------------------
 
 
-def _class_sizes(target: Target, names: Sequence[str], classes: Array, remedy: str) -> Iterator[str]:
+def _spread(table: Table, target: Target, rows: Array) -> Iterator[str]:
+    if target.classes:
+        text = table.text(target.name)
+        return _class_sizes(target, text.levels, text.codes[rows])
+    return _flatness(target, table.numbers(target.name)[rows])
+
+
+def _class_sizes(target: Target, names: Sequence[str], classes: Array) -> Iterator[str]:
     counts = np.bincount(classes, minlength=len(names))
     order = np.argsort(counts, kind="stable")
     few = [place for place in order if counts[place] < ROWS_PER_CLASS]
@@ -163,6 +166,7 @@ def _class_sizes(target: Target, names: Sequence[str], classes: Array, remedy: s
     smallest, largest = int(order[counts[order] > 0][0]), int(counts.argmax())
     share = counts[smallest] / counts.sum()
     if share < min(RARE_SHARE, 0.25 / len(names)) or counts[largest] > RARE_RATIO * counts[smallest]:
+        remedy = _OF_TWO if len(names) == 2 else _OF_MORE
         yield (
             f"{target.name}: of {counts.sum()} training rows {names[smallest]} has {counts[smallest]} and "
             f"{names[largest]} {counts[largest]}, so that accuracy says little of it; {remedy}"

@@ -244,6 +244,14 @@ def test_zero_and_minus_zero_make_no_difference() -> None:
     assert profile(table(x=[0.0, -0.0, 1.5]))["duplicate_rows"]["count"] == 1
 
 
+def test_blanks_are_equal_whatever_their_bits() -> None:
+    cells = np.array([0x7FF8000000000000, 0xFFF8000000000001], np.uint64).view(np.float64)
+    hashes = RowHashes(2)
+    hashes.add(cells)
+
+    assert duplicates(hashes, [cells]).tolist() == [1]
+
+
 def test_rows_that_meet_in_one_hash_are_compared() -> None:
     hashes, cells = RowHashes(4), np.array([1.0, 2.0, 1.0, 3.0])
 

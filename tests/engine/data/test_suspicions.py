@@ -110,6 +110,22 @@ def test_a_boolean_leaks_and_one_that_marks_a_single_row_does_not() -> None:
     assert not of(suspected(table(x=[each == "no" for each in rare], label=rare), "label", **NO_SPLIT), "x:")
 
 
+@pytest.mark.parametrize(("odd", "leaks"), [(1.0, True), (1.0005e-6, False), (2999e-9, False)])
+def test_one_row_in_thousands_clears_a_number_of_a_leak(odd: float, leaks: bool) -> None:
+    label = ["a"] * 3000 + ["b"] * 3000
+    x = [(each == "b") + row % 3000 * 1e-9 for row, each in enumerate(label)]
+    x[4500] = odd
+
+    assert bool(of(suspected(table(x=x, other=noise(6000), label=label), "label", **NO_SPLIT), "x:")) == leaks
+
+
+@pytest.mark.parametrize(("rows", "count"), [(9, 0), (10, 1)])
+def test_a_leak_wants_ten_rows(rows: int, count: int) -> None:
+    found = suspected(table(x=noise(rows), y=[2 * value for value in noise(rows)]), "y", **NO_SPLIT)
+
+    assert len(of(found, "x: is y")) == count
+
+
 def test_a_leak_is_looked_for_by_training_rows_alone() -> None:
     label, x = ["a", "b"] * 50, ["x", "y"] * 50
     found = table(x=x, other=noise(100), label=label)
@@ -144,6 +160,8 @@ def sizes(*counts: int) -> list[str]:
         ((10,) * 100, []),
         ((100,) * 9 + (30,), []),
         ((100,) * 9 + (20,), ["of 920 training rows c9 has 20 and c0 100, so that accuracy says little of it"]),
+        ((1000, *(45,) * 9), ["of 1405 training rows c1 has 45 and c0 1000, so that accuracy says little of it"]),
+        ((1000, *(55,) * 9), []),
         ((100, 9, 8), ["fewer than 10 training rows for 2 of 3 classes: c2 (8), c1 (9)"]),
         ((20, 20, 10), []),
     ],
