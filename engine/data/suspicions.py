@@ -40,8 +40,9 @@ ROWS_PER_COMBINATION = 10
 """Where the features take so few values together, equal rows are to be expected."""
 NAMED = 5
 
-_OF_TWO = "a pos_weight of binary_cross_entropy or the loss binary_focal makes it count more"
-_OF_MORE = "the loss focal makes it count more"
+_OF_ONE = "class_weight: balanced makes it count more"
+_OF_SEVERAL = "a pos_weight of binary_cross_entropy or the loss binary_focal makes it count more"
+"""How a rare class is helped: of one target, and of one among several, which class_weight is not for."""
 
 
 def suspicions(table: Table, split: Split, preprocessing: Preprocessing) -> list[str]:
@@ -51,9 +52,10 @@ def suspicions(table: Table, split: Split, preprocessing: Preprocessing) -> list
     numbers hardly vary; validation or test rows whose features training rows have too; too few rows for the number of
     inputs.
     """
+    remedy = _OF_ONE if len(preprocessing.targets) == 1 else _OF_SEVERAL
     return [
         *_leaks(table, split.train, preprocessing),
-        *(each for target in preprocessing.targets for each in _spread(table, target, split.train)),
+        *(each for target in preprocessing.targets for each in _spread(table, target, split.train, remedy)),
         *_known(table, split, preprocessing.features),
         *_fewness(len(split.train), preprocessing.n_in),
     ]
@@ -145,14 +147,14 @@ def _lie_apart(x: Array, classes: Array) -> bool:
 # Targets -----------------------------------------------------------------------------------------------------------
 
 
-def _spread(table: Table, target: Target, rows: Array) -> Iterator[str]:
+def _spread(table: Table, target: Target, rows: Array, remedy: str) -> Iterator[str]:
     if target.classes:
         text = table.text(target.name)
-        return _class_sizes(target, text.levels, text.codes[rows])
+        return _class_sizes(target, text.levels, text.codes[rows], remedy)
     return _flatness(target, table.numbers(target.name)[rows])
 
 
-def _class_sizes(target: Target, names: Sequence[str], classes: Array) -> Iterator[str]:
+def _class_sizes(target: Target, names: Sequence[str], classes: Array, remedy: str) -> Iterator[str]:
     counts = np.bincount(classes, minlength=len(names))
     order = np.argsort(counts, kind="stable")
     few = [place for place in order if counts[place] < ROWS_PER_CLASS]
@@ -166,7 +168,6 @@ def _class_sizes(target: Target, names: Sequence[str], classes: Array) -> Iterat
     smallest, largest = int(order[counts[order] > 0][0]), int(counts.argmax())
     share = counts[smallest] / counts.sum()
     if share < min(RARE_SHARE, 0.25 / len(names)) or counts[largest] > RARE_RATIO * counts[smallest]:
-        remedy = _OF_TWO if len(names) == 2 else _OF_MORE
         yield (
             f"{target.name}: of {counts.sum()} training rows {names[smallest]} has {counts[smallest]} and "
             f"{names[largest]} {counts[largest]}, so that accuracy says little of it; {remedy}"

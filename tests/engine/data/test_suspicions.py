@@ -172,6 +172,17 @@ def test_rare_and_small_classes_are_named(counts: tuple[int, ...], expected: lis
     assert [sentence.removeprefix("label: ").split(";")[0] for sentence in found] == expected
 
 
+def test_the_remedy_for_a_rare_class_is_one_that_its_targets_can_have() -> None:
+    rare, even = ["no"] * 960 + ["yes"] * 40, ["u", "v"] * 500
+    found = table(x=noise(1000), rare=rare, even=even)
+
+    (alone,) = suspected(found, "rare", features=["x"], **NO_SPLIT)
+    (among_others,) = suspected(found, ["rare", "even"], **NO_SPLIT)
+
+    assert alone.endswith("; class_weight: balanced makes it count more")
+    assert among_others.endswith("; a pos_weight of binary_cross_entropy or the loss binary_focal makes it count more")
+
+
 def test_of_many_small_classes_the_smallest_are_named() -> None:
     assert sizes(40, 9, 8, 7, 6, 5, 4) == [
         "label: fewer than 10 training rows for 6 of 7 classes: c6 (4), c5 (5), c4 (6), c3 (7), c2 (8), …"
