@@ -15,7 +15,7 @@ FEW_ROWS = 1000
 """A validation part of fewer costs more than it gives: then all rows train but those of the test."""
 VALIDATION_SHARE, MOST_VALIDATION_ROWS = 0.1, 20_000
 
-PENALTY_OF_CLASSES, PENALTY_OF_NUMBERS, LARGEST_PENALTY = 3.0, 14.0, 0.1
+PENALTY_OF_CLASSES, PENALTY_OF_NUMBERS, LARGEST_PENALTY = 2.0, 14.0, 0.1
 """λ·rows for classes, and for numbers of which a linear model explains nothing."""
 STEEP_RATE, GENTLE_RATE = 0.01, 0.003
 """The first learning rate of the network nobody asked for, and of one somebody did, which may be deep."""

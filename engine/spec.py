@@ -14,7 +14,7 @@ from engine.base_rate import LINKS
 from engine.clipping import ClipSpec
 from engine.errors import SpecError
 from engine.initializers import InitializerSpec, resolve_init
-from engine.layers import ACTIVATIONS, DenseSpec, LayerSpec, item_count
+from engine.layers import ACTIVATIONS, DenseSpec, DropoutSpec, LayerSpec, item_count
 from engine.layers.activations import AnyActivationSpec, IdentitySpec, ReluSpec, SigmoidSpec, SoftmaxSpec
 from engine.losses import (
     LOSSES,
@@ -207,7 +207,7 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-DEFAULT_HIDDEN = (DenseSpec(units=64, activation=ReluSpec()), DenseSpec(units=32, activation=ReluSpec()))
+DEFAULT_HIDDEN = (DenseSpec(units=128, activation=ReluSpec()), DropoutSpec(rate=0.1))
 
 
 class WarmStartSpec(Spec):

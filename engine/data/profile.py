@@ -1,61 +1,45 @@
-"""The profile of a table: for each column what one would look at first."""
+"""The profile of a table: what one would look at first, column by column and of the whole."""
 
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
+from engine.data.column_profile import column_profile, warning
+from engine.data.duplicates import RowHashes, duplicates
+from engine.data.groups import groups
+from engine.data.table import Table
 
-from engine.data.schema import Column
-from engine.data.table import Table, Text
-
-TOP = 10
-"""How many of a column's most frequent values are listed."""
+FEW_ROWS = 50
+"""A table with fewer is too small to hold rows back and learn from the rest."""
+MANY_DUPLICATES = 0.01
+"""From this share of rows on, equal rows are warned of."""
 
 
 def profile(table: Table) -> dict[str, Any]:
-    """`{"rows": …, "columns": {name: {"type", "missing", "distinct", …}}}`.
+    """`{"rows", "columns": {name: {…}}, "duplicate_rows": {"count", "share"}, "groups": […], "warnings": […]}`.
 
-    Numbers have minimum, quartiles, maximum, mean and standard deviation (with n − 1), None where it is too large for
-    float64; text and booleans their most frequent values with counts.
+    Columns are as `column_profile` and groups as `groups` have them. Duplicate rows are those that equal an earlier one
+    in every column. A warning is `{"code", "detail"}`. One column is held in memory at a time.
     """
+    columns, hashes = {}, RowHashes(table.row_count)
+    for column in table.schema.columns:
+        values = table.read(column, slice(None))
+        columns[column.name] = column_profile(column, values)
+        hashes.add(values)
+    count = len(duplicates(hashes, (table.read(column, slice(None)) for column in table.schema.columns)))
+    share = count / table.row_count if table.row_count else 0.0
     return {
         "rows": table.row_count,
-        "columns": {column.name: _column(table, column) for column in table.schema.columns},
+        "columns": columns,
+        "duplicate_rows": {"count": count, "share": share},
+        "groups": groups(columns),
+        "warnings": list(_warnings(table.row_count, count, share)),
     }
 
 
-def _column(table: Table, column: Column) -> dict[str, Any]:
-    found: dict[str, Any] = {"type": column.type, "missing": column.missing}
-    if column.type in ("text", "boolean"):
-        return found | _text(table.text(column.name))
-    return found | _numbers(table.numbers(column.name))
-
-
-def _numbers(values: Any) -> dict[str, Any]:
-    present = values[~np.isnan(values)]
-    if not present.size:
-        return {"distinct": 0}
-    with np.errstate(over="ignore", invalid="ignore"):
-        quartiles = np.quantile(present, [0.25, 0.5, 0.75])
-        mean = present.mean()
-        deviation = present.std(ddof=1) if present.size > 1 else 0.0
-    return {
-        "distinct": int(np.unique(present).size),
-        "minimum": float(present.min()),
-        "quartiles": [_finite(quartile) for quartile in quartiles],
-        "maximum": float(present.max()),
-        "mean": _finite(mean),
-        "standard_deviation": _finite(deviation),
-    }
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _text(text: Text) -> dict[str, Any]:
-    counts = np.bincount(text.codes[text.codes >= 0], minlength=len(text.levels))
-    order = np.argsort(-counts, kind="stable")[:TOP]
-    return {
-        "distinct": int((counts > 0).sum()),
-        "top": [{"value": text.levels[place], "count": int(counts[place])} for place in order if counts[place]],
-    }
+def _warnings(rows: int, count: int, share: float) -> Iterator[dict[str, str]]:
+    if rows < FEW_ROWS:
+        yield warning("too_few_rows", f"{rows} rows; with fewer than {FEW_ROWS} little can be learned or measured")
+    if share >= MANY_DUPLICATES:
+        yield warning(
+            "duplicate_rows", f"{count} of {rows} rows equal an earlier one; a split may put twins into several parts"
+        )

@@ -11,9 +11,10 @@ import orjson
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from engine.data import Table, open_table
+from engine.data import Table, open_table, target_profile
+from engine.errors import DataError
 from service.domain.ingestion import Parsed
-from service.errors import Conflict, NotFound
+from service.errors import Conflict, Fault, NotFound, Parameter, Unprocessable
 from service.ids import new_id
 from service.store import datasets, runs
 from service.store.database import Database
@@ -102,6 +103,26 @@ def _added(
 def rows_of(data: Path, row: DatasetRow, *, offset: int, limit: int) -> list[dict[str, Any]]:
     """Rows of the table, from `offset` on."""
     return table_of(data, row.id).rows(range(offset, min(offset + limit, row.rows)))
+
+
+def profile_of(row: DatasetRow) -> dict[str, Any]:
+    """The profile, with what a dataset of an earlier release does not have left empty."""
+    kept = row.profile
+    columns = {
+        name: {"missing_share": column["missing"] / max(row.rows, 1), "warnings": [], **column}
+        for name, column in kept.get("columns", {}).items()
+    }
+    empty: dict[str, Any] = {"duplicate_rows": None, "groups": [], "warnings": []}
+    return {**empty, **kept, "dataset": row.id, "rows": row.rows, "columns": columns}
+
+
+def target_of(data: Path, row: DatasetRow, name: str) -> dict[str, Any]:
+    """The profile of a target, read off the table. Unprocessable for one that no run could learn."""
+    try:
+        return target_profile(table_of(data, row.id), name)
+    except DataError as error:
+        fault = Fault(Parameter("query", "target"), error.code, error.message)
+        raise Unprocessable(str(error), code=error.code, errors=[fault]) from error
 
 
 def delete(session: Session, dataset_id: str, *, force: bool) -> None:

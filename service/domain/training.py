@@ -1,12 +1,12 @@
 """From a run's spec and a dataset's table to a training: the same steps when it is checked, accepted and trained."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.data import Preprocessing, Split, Table
+from engine.data import Preprocessing, Split, Table, suspicions
 from engine.data.noise import MOST_ROWS, unexplained
 from engine.defaults import with_defaults
 from engine.layers import item_count
@@ -60,6 +60,7 @@ def plan(spec: RunSpec, table: Table, limits: Limits) -> Plan:
     preprocessing = Preprocessing.fit(table, spec)
     split = preprocessing.split(table)
     preprocessing.check(table, split, dtype=spec.training.dtype)
+    preprocessing = replace(preprocessing, warnings=(*preprocessing.warnings, *suspicions(table, split, preprocessing)))
     resolved = resolve(
         _decided(spec, preprocessing, table, split),
         preprocessing.facts,

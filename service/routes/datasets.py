@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from hashlib import sha256
 from typing import Annotated, BinaryIO
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from service.dependencies import Cursor, DatabaseDep, DatasetId, Limit, MediaType, ReadSession, SettingsDep, WriteTurn
@@ -16,13 +16,15 @@ from service.errors import Unavailable
 from service.ids import new_id
 from service.problems import LOCATION, errors_of
 from service.schemas.base import NO_NUL, PageBody
-from service.schemas.datasets import DatasetBody, DatasetDetail, PreviewBody, ProfileBody, RowsBody
+from service.schemas.datasets import DatasetBody, DatasetDetail, PreviewBody, ProfileBody, RowsBody, UsingRunBody
 from service.settings import Settings
 from service.store import datasets as store
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
 
 BLOCK_BYTES = 1024 * 1024
+LISTED_RUNS = 20
+"""Of those that use a dataset, shown with it."""
 UPLOAD = {
     "requestBody": {
         "required": True,
@@ -82,9 +84,12 @@ async def preview_dataset(request: Request, media_type: MediaType, settings: Set
     parsed.path.unlink(missing_ok=True)
     return PreviewBody(
         rows=parsed.rows,
-        columns=parsed.columns,
+        columns=[
+            {**column, "warnings": parsed.profile["columns"][column["name"]]["warnings"]} for column in parsed.columns
+        ],
         first_rows=first_rows,
         warnings=list(parsed.warnings),
+        table_warnings=parsed.profile["warnings"],
     )
 
 
@@ -153,17 +158,50 @@ def list_datasets(session: ReadSession, limit: Limit = 50, cursor: Cursor = None
 
 @router.get("/{dataset_id}", responses=errors_of(404, 422))
 def get_dataset(dataset_id: DatasetId, session: ReadSession) -> DatasetDetail:
-    """One dataset: its columns, and how many runs use it."""
-    row = datasets.get(session, dataset_id)
-    body = DatasetBody.model_validate(row)
-    return DatasetDetail(**body.model_dump(), run_count=store.run_count(session, dataset_id))
+    """One dataset: its columns, how many runs use it, and the newest of them."""
+    body = DatasetBody.model_validate(datasets.get(session, dataset_id))
+    newest = store.newest_runs(session, dataset_id, limit=LISTED_RUNS)
+    return DatasetDetail(
+        **body.model_dump(),
+        run_count=store.run_count(session, dataset_id),
+        runs=[UsingRunBody.model_validate(run) for run in newest],
+    )
 
 
-@router.get("/{dataset_id}/profile", responses=errors_of(404, 422))
-def profile_dataset(dataset_id: DatasetId, session: ReadSession) -> ProfileBody:
-    """For each column what is missing, how many values differ, quantiles or the most frequent values."""
-    row = datasets.get(session, dataset_id)
-    return ProfileBody(dataset=row.id, rows=row.rows, columns=row.profile["columns"])
+TargetName = Annotated[
+    str | None,
+    Query(min_length=1, max_length=500, pattern=NO_NUL, description="A column to learn: adds `target` to the answer."),
+]
+
+
+async def _turn_to_read(request: Request, target: TargetName = None) -> AsyncIterator[None]:
+    """Wait for a turn where the table itself must be read."""
+    if target is None:
+        yield
+        return
+    async with request.app.state.turns["plan"]:
+        yield
+
+
+@router.get(
+    "/{dataset_id}/profile",
+    responses=errors_of(404, 422),
+    response_model_exclude_unset=True,
+    dependencies=[Depends(_turn_to_read, scope="function")],
+)
+def profile_dataset(
+    dataset_id: DatasetId, database: DatabaseDep, settings: SettingsDep, target: TargetName = None
+) -> ProfileBody:
+    """What each column holds and what should be known of it and of the table: blanks, quantiles, duplicates, warnings.
+
+    With `target` also how even its classes are, and how much each other column tells of it.
+    """
+    with database.read() as session:
+        row = datasets.get(session, dataset_id)
+    found = datasets.profile_of(row)
+    if target is not None:
+        found["target"] = datasets.target_of(settings.data, row, target)
+    return ProfileBody.model_validate(found)
 
 
 @router.get("/{dataset_id}/rows", responses=errors_of(404, 422))

@@ -49,30 +49,163 @@ class DatasetBody(Body):
     created_at: datetime
 
 
-class DatasetDetail(DatasetBody):
-    """A dataset with how many runs use it."""
+class UsingRunBody(Body):
+    """A run that uses a dataset."""
 
-    model_config = example({**EXAMPLE, "run_count": 2})
+    id: str
+    name: str
+    status: Literal["queued", "running", "paused", "succeeded", "failed", "cancelled"]
+    created_at: datetime
+
+
+class DatasetDetail(DatasetBody):
+    """A dataset with how many runs use it, and the newest 20 of them."""
+
+    model_config = example(
+        {
+            **EXAMPLE,
+            "run_count": 1,
+            "runs": [
+                {
+                    "id": "run_0193d2f4c1a09f86d081884c7d65",
+                    "name": "iris: species",
+                    "status": "succeeded",
+                    "created_at": "2026-11-24T09:31:00Z",
+                }
+            ],
+        }
+    )
 
     run_count: int
+    runs: list[UsingRunBody]
+
+
+class WarningBody(Body):
+    """What a user should know of a column or table: a code that stays, and a sentence."""
+
+    code: str
+    detail: str
+
+
+class TopBody(Body):
+    """A frequent value, as the file spells it, and its rows."""
+
+    value: str
+    count: int
+
+
+class HistogramBody(Body):
+    """Rows by equal-width bins: one more edge than counts."""
+
+    edges: list[float]
+    counts: list[int]
+
+
+class ColumnProfileBody(Body):
+    """What one would look at first in a column; what its type does not have is left out."""
+
+    type: Literal["number", "integer", "boolean", "text"]
+    missing: int
+    missing_share: float
+    distinct: int
+    minimum: float | None = None
+    quartiles: list[float | None] | None = None
+    maximum: float | None = None
+    mean: float | None = None
+    standard_deviation: float | None = None
+    """With n − 1."""
+    skewness: float | None = None
+    histogram: HistogramBody | None = None
+    top: list[TopBody] | None = None
+    mean_length: float | None = None
+    """In characters."""
+    maximum_length: int | None = None
+    warnings: list[WarningBody]
+
+
+class DuplicatesBody(Body):
+    """Rows that equal an earlier one in every column."""
+
+    count: int
+    share: float
+
+
+class GroupBody(Body):
+    """Columns of numbers that share a prefix and end in numbers, such as pixels."""
+
+    prefix: str
+    columns: int
+    minimum: float
+    maximum: float
+    shape: list[int] | None
+
+
+class ClassBody(Body):
+    """A class and its rows."""
+
+    name: str
+    count: int
+    share: float
+
+
+class StrengthBody(Body):
+    """How much a column tells of the target, from 0 to 1; null where it does not vary or has too many texts."""
+
+    measure: Literal["pearson", "correlation_ratio", "cramers_v"]
+    strength: float | None
+
+
+class TargetProfileBody(Body):
+    """A target: its classes, in the order of a network's outputs, and what each other column tells of it."""
+
+    name: str
+    task: Literal["classification", "regression"]
+    rows: int
+    """Those with a target."""
+    classes: list[ClassBody] | None
+    strengths: dict[str, StrengthBody]
 
 
 class ProfileBody(Body):
-    """What one would look at first in a table."""
+    """What one would look at first in a table; `target` where it is asked for."""
 
     model_config = example(
         {
             "dataset": EXAMPLE["id"],
             "rows": 150,
             "columns": {
-                "species": {"type": "text", "missing": 0, "distinct": 3, "top": [{"value": "setosa", "count": 50}]}
+                "species": {
+                    "type": "text",
+                    "missing": 0,
+                    "missing_share": 0.0,
+                    "distinct": 3,
+                    "top": [{"value": "setosa", "count": 50}],
+                    "mean_length": 8.33,
+                    "maximum_length": 10,
+                    "warnings": [],
+                }
+            },
+            "duplicate_rows": {"count": 1, "share": 0.0067},
+            "groups": [],
+            "warnings": [],
+            "target": {
+                "name": "species",
+                "task": "classification",
+                "rows": 150,
+                "classes": [{"name": "setosa", "count": 50, "share": 0.333}],
+                "strengths": {"petal_length": {"measure": "correlation_ratio", "strength": 0.97}},
             },
         }
     )
 
     dataset: str
     rows: int
-    columns: dict[str, dict[str, Any]]
+    columns: dict[str, ColumnProfileBody]
+    duplicate_rows: DuplicatesBody | None
+    """Null for a dataset of a release that did not count them."""
+    groups: list[GroupBody]
+    warnings: list[WarningBody]
+    target: TargetProfileBody | None = None
 
 
 class RowsBody(Body):
@@ -85,12 +218,27 @@ class RowsBody(Body):
     total: int
 
 
-class PreviewBody(Body):
-    """What a file holds; nothing of it is kept."""
+class PreviewColumnBody(ColumnBody):
+    """A column with what its profile warns of."""
 
-    model_config = example({"rows": 150, "columns": EXAMPLE["columns"], "first_rows": ROWS, "warnings": []})
+    warnings: list[WarningBody]
+
+
+class PreviewBody(Body):
+    """What a file holds; nothing of it is kept. `warnings` are of reading it, the others of what it holds."""
+
+    model_config = example(
+        {
+            "rows": 150,
+            "columns": [{**column, "warnings": []} for column in EXAMPLE["columns"]],
+            "first_rows": ROWS,
+            "warnings": [],
+            "table_warnings": [],
+        }
+    )
 
     rows: int
-    columns: list[ColumnBody]
+    columns: list[PreviewColumnBody]
     first_rows: list[dict[str, Any]]
     warnings: list[str]
+    table_warnings: list[WarningBody]

@@ -51,6 +51,12 @@ def run_count(session: Session, dataset_id: str) -> int:
     return session.scalar(select(func.count()).where(RunRow.dataset_id == dataset_id)) or 0
 
 
+def newest_runs(session: Session, dataset_id: str, *, limit: int) -> Sequence[RunRow]:
+    """The newest runs that use the dataset."""
+    query = select(RunRow).where(RunRow.dataset_id == dataset_id)
+    return session.scalars(query.order_by(RunRow.created_at.desc(), RunRow.id.desc()).limit(limit)).all()
+
+
 def delete(session: Session, row: DatasetRow) -> None:
     """Delete a dataset that no run uses."""
     session.delete(row)

@@ -136,6 +136,8 @@ def test_a_preview_shows_the_schema_and_stores_nothing(api: Api) -> None:
     body = answer.json()
     assert body["rows"] == 40
     assert body["first_rows"][1] == {"x": 1, "y": 1, "label": "odd"}
+    assert body["columns"][0] == {"name": "x", "type": "integer", "missing": 0, "warnings": []}
+    assert [warning["code"] for warning in body["table_warnings"]] == ["too_few_rows"]
     assert api.get("/v1/datasets").json()["items"] == []
 
 
@@ -160,6 +162,82 @@ def test_a_profile_tells_what_each_column_holds(shared: Api) -> None:
     assert columns["size"]["missing"] == 1
     assert columns["size"]["maximum"] == 4
     assert columns["kind"]["distinct"] == 2
+
+
+def test_a_profile_has_histograms_warnings_duplicates_and_groups(shared: Api) -> None:
+    header = ",".join(f"p{number}" for number in range(16))
+    rows = "".join(f"{','.join([str(number)] * 16)},same\n" for number in (0, 5, 9, 9))
+    dataset = shared.upload(f"{header},word\n{rows}".encode())
+
+    found = shared.get(f"/v1/datasets/{dataset}/profile").json()
+
+    assert found["duplicate_rows"] == {"count": 1, "share": 0.25}
+    assert found["groups"] == [{"prefix": "p", "columns": 16, "minimum": 0.0, "maximum": 9.0, "shape": [4, 4]}]
+    assert [warning["code"] for warning in found["warnings"]] == ["too_few_rows", "duplicate_rows"]
+    assert [warning["code"] for warning in found["columns"]["word"]["warnings"]] == ["constant"]
+    assert "minimum" not in found["columns"]["word"]
+    assert sum(found["columns"]["p3"]["histogram"]["counts"]) == 4
+    assert "target" not in found
+
+
+def test_a_profile_of_a_target_has_the_balance_of_its_classes(shared: Api) -> None:
+    lines = "".join(f"{row},{row % 2},{'yes' if row % 4 else 'no'}\n" for row in range(40))
+    dataset = shared.upload(f"x,odd,label\n{lines},,yes\n,,\n".encode())
+
+    found = shared.get(f"/v1/datasets/{dataset}/profile", params={"target": "label"}).json()["target"]
+
+    assert (found["name"], found["task"], found["rows"]) == ("label", "classification", 41)
+    assert found["classes"] == [
+        {"name": "no", "count": 10, "share": 10 / 41},
+        {"name": "yes", "count": 31, "share": 31 / 41},
+    ]
+    assert found["strengths"]["odd"] == {"measure": "correlation_ratio", "strength": pytest.approx(3**-0.5)}
+
+
+@pytest.mark.parametrize(("target", "code"), [("colour", "unknown_column"), ("same", "one_class")])
+def test_a_profile_of_a_target_that_can_not_be_learned_is_refused(shared: Api, target: str, code: str) -> None:
+    dataset = shared.upload(b"x,same\n1,a\n2,a\n3,a\n")
+
+    refused = problem(shared.get(f"/v1/datasets/{dataset}/profile", params={"target": target}), 422, code)
+
+    assert refused["errors"][0]["parameter"] == {"in": "query", "name": "target"}
+
+
+def test_a_profile_of_an_earlier_release_is_shown_with_what_it_has(api: Api) -> None:
+    dataset = api.upload(b"size,kind\n1,a\n2,b\n,b\n4,b\n")
+    kind = {"type": "text", "missing": 0, "distinct": 2, "top": [{"value": "b", "count": 3}]}
+    size = {"type": "integer", "missing": 1, "distinct": 0}
+    with api.database.write() as session:
+        row = store.get(session, dataset)
+        assert row is not None
+        row.profile = {"rows": 4, "columns": {"size": size, "kind": kind}}
+
+    found = api.get(f"/v1/datasets/{dataset}/profile").json()
+
+    assert found == {
+        "dataset": dataset,
+        "rows": 4,
+        "columns": {
+            "size": {**size, "missing_share": 0.25, "warnings": []},
+            "kind": {**kind, "missing_share": 0.0, "warnings": []},
+        },
+        "duplicate_rows": None,
+        "groups": [],
+        "warnings": [],
+    }
+
+
+def test_a_dataset_lists_the_newest_runs_that_use_it(api: Api) -> None:
+    dataset = api.upload()
+    runs = [api.create(dataset=dataset, name=f"run {number}") for number in range(21)]
+    other = api.create(dataset=api.upload(b"x,label\n1,a\n2,b\n3,a\n4,b\n5,a\n6,b\n"))
+
+    found = api.get(f"/v1/datasets/{dataset}").json()
+
+    assert found["run_count"] == 21
+    assert found["runs"] == [{key: run[key] for key in ("id", "name", "status", "created_at")} for run in runs[:0:-1]]
+    listed = api.get("/v1/runs", params={"dataset": other["dataset"]["id"]}).json()["items"]
+    assert [run["id"] for run in listed] == [other["id"]]
 
 
 def test_rows_are_paged_by_offset(shared: Api) -> None:

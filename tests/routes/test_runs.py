@@ -778,3 +778,20 @@ def test_a_fault_points_to_its_place_in_the_body_once(shared: Api, change: Json,
     found = problem(shared.post("/v1/runs", body), 422)["errors"]
 
     assert [fault["pointer"] for fault in found] == [pointer]
+
+
+def test_a_run_says_what_its_data_is_suspected_of_and_so_does_a_fork(api: Api) -> None:
+    lines = "".join(f"{row},{row % 7},{'c' if row % 2 else 'd'},{'odd' if row % 2 else 'even'}\n" for row in range(60))
+    body = {"dataset": api.upload(f"x,y,code,label\n{lines}".encode()), "target": "label", **QUICK}
+    leak = (
+        "code: tells the classes of label apart by itself; leave it out of features if it is known only once label is"
+    )
+
+    planned = api.post("/v1/runs/validate", body).json()["warnings"]
+    created = api.post("/v1/runs", body).json()
+    api.work()
+    forked = api.post(f"/v1/runs/{created['id']}/fork", {"training": {"epochs": 4}}).json()
+
+    assert leak in planned
+    assert created["warnings"] == planned
+    assert forked["warnings"] == planned
