@@ -174,7 +174,7 @@ ColumnName = Annotated[str, Field(min_length=1, max_length=500)]
 class SplitSpec(Spec):
     """Which share of the rows validates and which tests; the rest trains. Rows are drawn at random, unless told how."""
 
-    validation: float = Field(0.15, ge=0, lt=1, description="By default none of fewer than 1000 rows, else a tenth.")
+    validation: float = Field(0.15, ge=0, lt=1, description="By default none of fewer than 3000 rows, else a tenth.")
     test: float = Field(0.15, ge=0, lt=1)
     stratify: bool = Field(True, description="Keep the classes' shares in every part (classification only).")
     group: ColumnName | None = Field(None, description="A column: rows that are equal in it stay in one part.")

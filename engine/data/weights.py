@@ -33,7 +33,7 @@ def fit_class_weights(
     """How much rows of each class count, from the training rows' classes; empty where all count alike.
 
     `balanced` is rows/(classes·rows of the class): every class counts alike in sum (King & Zeng 2001, Logistic
-    regression in rare events data, §3.2). Raises DataError for a class there is none of, and without a target of classes.
+    regression in rare events data, §3.2). Raises DataError for an unknown class, and where the target has no classes.
     """
     asked, place = training.class_weight, "training.class_weight"
     if asked is None:
