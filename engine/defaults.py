@@ -7,9 +7,11 @@ resolved spec says all of it, so that it describes the same training everywhere.
 from math import ceil
 from typing import Any
 
+from engine.layers import DenseSpec, DropoutSpec, LayerSpec
+from engine.layers.activations import ReluSpec
 from engine.optimizers import AdamSpec
 from engine.schedules.cosine import CosineSpec
-from engine.spec import RunSpec, SplitSpec, TrainingSpec
+from engine.spec import NetworkSpec, RunSpec, SplitSpec, TrainingSpec
 
 FEW_ROWS = 3000
 """A validation part of fewer costs more than it gives: then all rows train but those of the test."""
@@ -43,7 +45,16 @@ def with_defaults(spec: RunSpec, *, rows: int, unexplained: float | None) -> Run
     asked = spec.training
     training = {**_recipe(spec), **_sizes(asked, rows), **_penalty(asked, rows, unexplained)}
     is_open = {name: value for name, value in training.items() if name not in asked.model_fields_set}
-    return spec.model_copy(update={"training": asked.model_copy(update=is_open)})
+    network = spec.network if "network" in spec.model_fields_set else NetworkSpec(layers=hidden_layers(rows))
+    return spec.model_copy(update={"network": network, "training": asked.model_copy(update=is_open)})
+
+
+def hidden_layers(rows: int) -> tuple[LayerSpec, ...]:
+    """One wide layer for few rows, a narrower one behind it for more; a little dropout behind each."""
+    widths = (128,) if rows < FEW_ROWS else (128, 64)
+    return tuple(
+        layer for units in widths for layer in (DenseSpec(units=units, activation=ReluSpec()), DropoutSpec(rate=0.1))
+    )
 
 
 def _recipe(spec: RunSpec) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from engine.base_rate import LINKS
 from engine.clipping import ClipSpec
+from engine.encodings import PreprocessingSpec
 from engine.errors import SpecError
 from engine.initializers import InitializerSpec, resolve_init
 from engine.layers import ACTIVATIONS, DenseSpec, DropoutSpec, LayerSpec, item_count
@@ -232,6 +233,7 @@ class RunSpec(Spec):
         None, description="A column: a row of weight 2 counts as that row twice, in losses, gradients and metrics."
     )
     task: Task = "auto"
+    preprocessing: PreprocessingSpec = PreprocessingSpec()
     split: SplitSpec = SplitSpec()
     network: NetworkSpec = NetworkSpec(layers=DEFAULT_HIDDEN)
     training: TrainingSpec = TrainingSpec()

@@ -61,17 +61,20 @@ def _number(cell: Any, feature: Feature) -> float | str | None:
 
 def text_cells(cells: list[Any], feature: Feature, problems: list[DataError], warnings: list[str]) -> Array:
     places = {level: place for place, level in enumerate(feature.levels)}
+    if feature.type in ("number", "integer", "boolean"):
+        places |= {_plainly(level, feature.type): place for level, place in list(places.items()) if level}
     codes, unknown = np.empty(len(cells), np.int64), 0
     for number, cell in enumerate(cells):
         if isinstance(cell, (list, dict)):
             problems.append(
                 DataError(f"rows[{number}].{feature.name}", f"expected a text, got {_shown(cell)}", code="wrong_type")
             )
-        text = _spelled(cell)
+        text = _level(cell, feature.type)
         codes[number] = BLANK if text is None else places.get(text, UNKNOWN)
         unknown += codes[number] == UNKNOWN
-    if unknown:
-        warnings.append(f"{feature.name}: {unknown} of {len(cells)} rows hold a text not seen in training")
+    if unknown and not feature.refuses_unseen:
+        read = "; it is read as (other)" if feature.has_other else ""
+        warnings.append(f"{feature.name}: {unknown} of {len(cells)} rows hold a text not seen in training{read}")
     return codes
 
 
@@ -103,6 +106,18 @@ def class_cells(cells: list[Any], target: Target, problems: list[DataError]) -> 
 def _plainly(name: str, kind: ColumnType) -> str:
     """The plain form of a class that the file spells in its own way."""
     return spell(name.lower() == "true", kind) if kind == "boolean" else spell(float(name), kind)
+
+
+def _level(cell: Any, kind: ColumnType) -> str | None:
+    """A cell as the column spells it; None if blank. An integer may come with a decimal point, true as TRUE."""
+    text = _spelled(cell)
+    if text is None or kind == "text":
+        return text
+    if kind == "boolean":
+        return _bare(text)
+    if kind == "integer" and isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return text
 
 
 def _spelled(cell: Any) -> str | None:

@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.data.cells import class_cells, number_cells, number_columns, text_cells
+from engine.data.encoder import Encoder
 from engine.data.features import Feature, feature_codes, fit_feature, fit_place
+from engine.data.refusals import refused_levels, refused_numbers
 from engine.data.splits import Split, named_parts, split_by_time, split_rows, times_of
 from engine.data.table import BLANK, UNKNOWN, Table, Text
 from engine.data.targets import Target, class_target, number_target, target_facts
@@ -76,7 +78,7 @@ class Preprocessing:
             if shaped is not None:
                 features.append(fit_place(table, column, split.train, warnings, shaped.scaling))
                 continue
-            feature = fit_feature(table, column, split.train, warnings)
+            feature = fit_feature(table, column, split.train, warnings, spec.preprocessing)
             if feature is None:
                 dropped.append(name)
             else:
@@ -141,7 +143,7 @@ class Preprocessing:
     @property
     def n_in(self) -> int:
         """Inputs of the network."""
-        return sum(feature.width for feature in self.features)
+        return self.encoder.n_in
 
     @property
     def n_out(self) -> int:
@@ -155,12 +157,13 @@ class Preprocessing:
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        """A name for each input of the network: the column, or column=level."""
-        return tuple(
-            f"{feature.name}={level}" if level is not None else feature.name
-            for feature in self.features
-            for level in (feature.levels if feature.type == "text" else (None,))
-        )
+        """A name for each input of the network: the column, with its level or part behind it."""
+        return self.encoder.input_names
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """What makes inputs of cells."""
+        return Encoder(self.features)
 
     @property
     def target_scale(self) -> Array:
@@ -172,21 +175,23 @@ class Preprocessing:
     def check(self, table: Table, split: Split, *, dtype: npt.DTypeLike) -> None:
         """Refuse numbers of any part that the dtype can't hold once they are scaled, a column at a time."""
         rows = np.concatenate([split.train, split.validation, split.test])
-        columns: list[Feature | Target] = [*self._plan.number_features]
-        if self.facts.kind == "regression":
-            columns += self.targets
         problems = list[DataError]()
-        for column in columns:
-            scaled = _scaled(table.numbers(column.name)[rows], column, dtype)
-            problems += _too_far(scaled[:, np.newaxis], (column.name,), rows)
+        for feature in self.encoder.numeric:
+            with np.errstate(over="ignore"):  # to infinity
+                scaled = (feature.transformed(table.numbers(feature.name)[rows]) - feature.mean) / feature.scale
+                problems += _too_far(scaled.astype(dtype)[:, np.newaxis], (feature.name,), rows)
+        for target in self.targets if self.facts.kind == "regression" else ():
+            scaled = _scaled(table.numbers(target.name)[rows], target, dtype)
+            problems += _too_far(scaled[:, np.newaxis], (target.name,), rows)
         raise_all(problems)
 
     def encode_features(self, table: Table, numbers: Array | None = None, *, dtype: npt.DTypeLike) -> Array:
         """X (m, n_in) of the table's rows with these numbers, or of all. Raises DataError as `check` does."""
-        rows = np.arange(table.row_count) if numbers is None else numbers
-        values = [table.numbers(name)[rows] for name in self._plan.number_names]
-        codes = [feature_codes(table.text(feature.name), feature)[rows] for feature in self._plan.texts]
-        X = self._encode(values, codes, len(rows), dtype)
+        rows, encoder = np.arange(table.row_count) if numbers is None else numbers, self.encoder
+        values = np.array([table.numbers(feature.name)[rows] for feature in encoder.numeric])
+        codes = [feature_codes(table.text(feature.name), feature)[rows] for feature in encoder.categories]
+        raise_all([*refused_numbers(values, encoder.numeric, rows), *refused_levels(codes, encoder.categories, rows)])
+        X = encoder.encode(values, codes, len(rows), dtype)
         raise_all(_too_far(X, self.input_names, rows))
         return X
 
@@ -218,12 +223,13 @@ class Preprocessing:
         names = self.feature_names + (tuple(target.name for target in self.targets) if with_targets else ())
         problems, warnings = list[DataError](), list[str]()
         columns = self._columns(rows, names, problems, warnings)
-        plan = self._plan
-        values = number_columns([columns[name] for name in plan.number_names], plan.number_features, problems)
-        codes = [text_cells(columns[feature.name], feature, problems, warnings) for feature in plan.texts]
+        encoder = self.encoder
+        values = number_columns([columns[feature.name] for feature in encoder.numeric], encoder.numeric, problems)
+        codes = [text_cells(columns[feature.name], feature, problems, warnings) for feature in encoder.categories]
+        problems += [*refused_numbers(values, encoder.numeric), *refused_levels(codes, encoder.categories)]
         Y = self._target_cells(columns, problems, dtype, n_out) if with_targets else None
         raise_all(problems)
-        X = self._encode(values, codes, len(rows), dtype)
+        X = encoder.encode(values, codes, len(rows), dtype)
         raise_all(_too_far(X, self.input_names))
         if Y is not None:
             raise_all(_too_far(Y, names[-len(self.targets) :]))
@@ -260,7 +266,7 @@ class Preprocessing:
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """The preprocessing `to_json` gave."""
         return cls(
-            features=tuple(Feature(**item | {"levels": tuple(item["levels"])}) for item in content["features"]),
+            features=tuple(map(Feature.from_json, content["features"])),
             targets=tuple(Target(**item | {"classes": tuple(item["classes"])}) for item in content["targets"]),
             facts=TargetFacts(**content["facts"]),
             split_spec=SplitSpec.model_validate(content["split"]),
@@ -272,28 +278,6 @@ class Preprocessing:
         )
 
     # Inside --------------------------------------------------------------------------------------------------------
-
-    @cached_property
-    def _plan(self) -> "_Plan":
-        return _Plan.of(self.features)
-
-    def _encode(self, values: Sequence[Any] | Array, codes: Sequence[Array], count: int, dtype: npt.DTypeLike) -> Array:
-        """The one place where cells become inputs."""
-        plan, X = self._plan, np.zeros((count, self.n_in), dtype)
-        if len(values):
-            matrix = np.asarray(values, np.float64).T
-            blank = np.isnan(matrix)
-            if blank.any():
-                matrix = np.where(blank, plan.fills, matrix)
-            with np.errstate(over="ignore"):  # to infinity, which whoever uses X refuses by its place
-                X[:, plan.number_places] = (matrix - plan.means) / plan.scales
-        rows = np.arange(count)
-        for feature, start, cells in zip(plan.texts, plan.text_starts, codes, strict=True):
-            fill = feature.levels.index(str(feature.fill))
-            places = np.where(cells == BLANK, fill, cells)
-            known = places != UNKNOWN
-            X[rows[known], start + places[known]] = 1
-        return X
 
     def _columns(
         self, rows: Sequence[Any], names: tuple[str, ...], problems: list[DataError], warnings: list[str]
@@ -388,37 +372,7 @@ class Preprocessing:
         ]
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """The features by kind, with what encoding them needs at hand."""
-
-    number_features: tuple[Feature, ...]
-    number_names: tuple[str, ...]
-    number_places: Array
-    means: Array
-    scales: Array
-    fills: Array
-    texts: tuple[Feature, ...]
-    text_starts: tuple[int, ...]
-
-    @classmethod
-    def of(cls, features: Sequence[Feature]) -> Self:
-        starts = [0, *np.cumsum([feature.width for feature in features]).tolist()]
-        numbers = [(feature, start) for feature, start in zip(features, starts, strict=False) if feature.type != "text"]
-        texts = [(feature, start) for feature, start in zip(features, starts, strict=False) if feature.type == "text"]
-        return cls(
-            number_features=tuple(feature for feature, _ in numbers),
-            number_names=tuple(feature.name for feature, _ in numbers),
-            number_places=np.array([start for _, start in numbers], np.int64),
-            means=np.array([feature.mean for feature, _ in numbers]),
-            scales=np.array([feature.scale for feature, _ in numbers]),
-            fills=np.array([feature.fill for feature, _ in numbers], np.float64),
-            texts=tuple(feature for feature, _ in texts),
-            text_starts=tuple(start for _, start in texts),
-        )
-
-
-def _scaled(values: Array, column: Feature | Target, dtype: npt.DTypeLike) -> Array:
+def _scaled(values: Array, column: Target, dtype: npt.DTypeLike) -> Array:
     with np.errstate(over="ignore"):  # to infinity, which is refused by its place
         return ((values - column.mean) / column.scale).astype(dtype)
 

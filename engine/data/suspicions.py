@@ -79,7 +79,7 @@ def _leaks(table: Table, rows: Array, preprocessing: Preprocessing) -> Iterator[
 def _number_leaks(table: Table, features: Sequence[Feature], target: Target, rows: Array) -> Iterator[str]:
     y = table.numbers(target.name)[rows]
     for feature in features:
-        if feature.type != "text":
+        if not feature.is_category:
             x = table.numbers(feature.name)[rows]
             present = ~np.isnan(x)
             both = (x, y) if present.all() else (x[present], y[present])
