@@ -11,8 +11,10 @@ class NumberEncoding(Choice):
     """One input: (g(x) − center)/scale. Booleans and integers are numbers too."""
 
     type: Literal["number"] = "number"
-    transform: Literal["none", "log1p", "quantile"] = Field(
-        "none", description="g: log1p is sign(x)·log(1 + |x|); quantile the share of training rows below x."
+    transform: Literal["auto", "none", "log1p", "quantile"] = Field(
+        "auto",
+        description="g: log1p is sign(x)·log(1 + |x|); quantile the share of training rows below x; auto is log1p for "
+        "numbers from 0 on whose skewness is above 4, else none.",
     )
     scaling: Literal["standard", "min_max", "robust", "none"] = Field(
         "standard", description="standard: mean 0, deviation 1; min_max: 0 to 1; robust: median 0, quartiles 1 apart."

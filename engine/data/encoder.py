@@ -10,6 +10,7 @@ import numpy.typing as npt
 from engine.data.datetime_parts import datetime_parts
 from engine.data.features import Feature
 from engine.data.table import UNKNOWN
+from engine.layers.category_embedding import CategoryEmbeddingSpec
 from engine.parameters import Array
 
 
@@ -54,6 +55,16 @@ class Encoder:
     def embedded(self) -> tuple[Feature, ...]:
         """Those whose inputs are ids."""
         return tuple(feature for feature in self.features if feature.encoding == "embedding")
+
+    def embedding(self, dim: int | None) -> CategoryEmbeddingSpec | None:
+        """The layer that the network needs in front of all others; None where no input is an id.
+
+        Without `dim` it is fast.ai's rule of thumb, 1.6·levels^0.56, of the column with the most levels, at most 50.
+        """
+        levels = tuple(feature.level_count for feature in self.embedded)
+        if not levels:
+            return None
+        return CategoryEmbeddingSpec(levels=levels, dim=dim or min(50, round(1.6 * max(levels) ** 0.56)))
 
     def encode(self, numbers: Array, codes: Sequence[Array], count: int, dtype: npt.DTypeLike) -> Array:
         """X (m, n_in) from the cells of `numeric` (features, m), blanks as NaN, and the codes of `categories` (m,).

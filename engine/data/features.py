@@ -22,6 +22,8 @@ from engine.parameters import Array
 
 QUANTILES = 100
 """Steps of the distribution that the quantile transform keeps."""
+SKEWED = 4.0
+"""From this skewness on a number from 0 on is learned by its logarithm, unless told otherwise."""
 INDICATED = 0.05
 """From this share of blanks on a feature has an indicator of them, unless told otherwise."""
 BLANK_LEVEL = ""
@@ -149,15 +151,15 @@ def _fit_number(
         return None
     if blank.any() and encoding.missing == "refuse":
         raise _blank_refused(column.name, rows[np.flatnonzero(blank)[0]])
-    fill = _fill(present, column, encoding)
+    fill, transform = _fill(present, column, encoding), _transform(present, encoding)
     quantiles = tuple(np.quantile(present, np.linspace(0, 1, QUANTILES + 1)).tolist())
     drawn = Feature(
         column.name,
         column.type,
         fill,
         spellings=column.spellings if column.type == "boolean" else {},
-        transform=encoding.transform,
-        quantiles=_rising(quantiles) if encoding.transform == "quantile" else (),
+        transform=transform,
+        quantiles=quantiles if transform == "quantile" else (),
         indicator=bool(blank.mean() >= INDICATED) if encoding.indicator == "auto" else encoding.indicator,
         refuses_blanks=encoding.missing == "refuse",
     )
@@ -176,9 +178,13 @@ def _fill(present: Array, column: Column, encoding: NumberEncoding) -> float:
     return float(present.mean()) if encoding.missing == "mean" else float(np.median(present))
 
 
-def _rising(quantiles: Sequence[float]) -> tuple[float, ...]:
-    """Quantiles that never fall, equal ones kept, as np.interp wants them."""
-    return tuple(np.maximum.accumulate(quantiles).tolist())
+def _transform(present: Array, encoding: NumberEncoding) -> Literal["none", "log1p", "quantile"]:
+    if encoding.transform != "auto":
+        return encoding.transform
+    with np.errstate(all="ignore"):
+        deviations = present - present.mean()
+        skewness = (deviations**3).mean() / deviations.std() ** 3
+    return "log1p" if present.min() >= 0 and skewness > SKEWED else "none"
 
 
 def _affine(values: Array, column: Column, encoding: NumberEncoding) -> tuple[float, float]:
@@ -283,7 +289,7 @@ def _fit_category(
     merged = encoding.order is None and len(kept) < distinct
     if distinct > encoding.max_levels and encoding.order is None:
         most = f"its {encoding.max_levels} most frequent texts of {distinct}"
-        warnings.append(f"{column.name}: only {most} are told apart")
+        warnings.append(f"{column.name}: only {most} are learned from")
     is_level = encoding.missing == "level"
     fill = BLANK_LEVEL if is_level else text.levels[by_count[0]] if by_count.size else ""
     if fill not in levels:

@@ -9,6 +9,7 @@ from engine.layers.activations import ACTIVATIONS, Activation, ActivationSpec
 from engine.layers.alpha_dropout import AlphaDropout, AlphaDropoutSpec
 from engine.layers.base import Layer, Slot
 from engine.layers.batch_norm import BatchNorm, BatchNormSpec
+from engine.layers.category_embedding import CategoryEmbedding, CategoryEmbeddingSpec
 from engine.layers.convolutions import Conv1d, Conv1dSpec, Conv2d, Conv2dSpec
 from engine.layers.dense import Dense, DenseSpec
 from engine.layers.dropout import Dropout, DropoutSpec
@@ -51,6 +52,7 @@ LAYERS: dict[str, type[Layer]] = {
     "layer_norm": LayerNorm,
     "rms_norm": RmsNorm,
     "embedding": Embedding,
+    "category_embedding": CategoryEmbedding,
     "gru": Gru,
     "lstm": Lstm,
     "residual": Residual,
@@ -96,6 +98,7 @@ __all__ = [
     "AlphaDropoutSpec",
     "AveragePoolSpec",
     "BatchNormSpec",
+    "CategoryEmbeddingSpec",
     "Conv1dSpec",
     "Conv2dSpec",
     "DenseSpec",

@@ -81,7 +81,13 @@ def _decided(spec: RunSpec, preprocessing: Preprocessing, table: Table, split: S
         X = preprocessing.encode_features(table, some, dtype="float64")
         noise = unexplained(X, preprocessing.encode_targets(table, some, dtype="float64"))
     split_as_made = spec.model_copy(update={"split": preprocessing.split_spec})
-    return with_defaults(split_as_made, rows=len(split.train), unexplained=noise)
+    decided = with_defaults(split_as_made, rows=len(split.train), unexplained=noise)
+    embedding = preprocessing.encoder.embedding(spec.preprocessing.embedding_dim)
+    layers = decided.network.layers
+    if embedding is None or (layers and layers[0].type == embedding.type):
+        return decided
+    network = decided.network.model_copy(update={"layers": (embedding, *layers)})
+    return decided.model_copy(update={"network": network})
 
 
 def plan_of(resolved: RunSpec, preprocessing: Preprocessing, network: Network, split: Split, limits: Limits) -> Plan:

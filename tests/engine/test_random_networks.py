@@ -40,7 +40,7 @@ def passed(case: dict[str, Any], network: Network, *, shared: bool) -> Workspace
     options = {"training": case["training"], "weighted": case["weighted"], "shared": shared}
     workspace = Workspace(network, flat, rows=m, input_gradient=True, **options)
     batch = workspace.cut(m)
-    batch.X[...] = drawing.inputs(seed, m, tuple(case["input_shape"]), case["vocabulary"]).reshape(batch.X.shape)
+    batch.X[...] = drawing.inputs(seed, m, tuple(case["input_shape"]), case["levels"]).reshape(batch.X.shape)
     batch.Y[...] = drawing.targets(seed, case["targets"], m, network.n_out)
     if workspace.weights is not None:
         workspace.weights[...] = drawing.weights(seed, m)

@@ -24,10 +24,13 @@ def parameter(seed: int, name: str, shape: tuple[int, ...]) -> Drawn:
     return values / 2 + 1 if letter in ("gamma", "running_var") else values / 2
 
 
-def inputs(seed: int, m: int, shape: tuple[int, ...], vocabulary: int | None) -> Drawn:
-    """Rows of numbers, or of the ids below `vocabulary`."""
+def inputs(seed: int, m: int, shape: tuple[int, ...], levels: list[int]) -> Drawn:
+    """Rows of numbers; the last of each are ids below these `levels`."""
     values = drawn(seed, "X", (m, *shape))
-    return 2 * values if vocabulary is None else np.floor((values + 1) / 2 * vocabulary)
+    X = 2 * values
+    if levels:
+        X[..., -len(levels) :] = np.floor((values[..., -len(levels) :] + 1) / 2 * levels)
+    return X
 
 
 def targets(seed: int, kind: str, m: int, n_out: int) -> Drawn:

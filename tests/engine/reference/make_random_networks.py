@@ -171,6 +171,15 @@ class Network:
         self.learning += 1
         return functional.embedding(X.long(), self._parameter("W", spec["vocabulary_size"], spec["dim"]))
 
+    def category_embedding(self, spec: Spec, X: Tensor) -> Tensor:
+        self.learning += 1
+        W = self._parameter("W", sum(spec["levels"]), spec["dim"])
+        vectors, before, columns = [], 0, len(spec["levels"])
+        for levels, ids in zip(spec["levels"], X[:, -columns:].T, strict=True):
+            vectors.append(functional.embedding(ids.long() + before, W))
+            before += levels
+        return torch.cat([X[:, :-columns], *vectors], dim=1)
+
     def gru(self, spec: Spec, X: Tensor) -> Tensor:
         units = spec["units"]
         W, U, b = self._recurrent(X.shape[-1], units, gates=3)
@@ -342,15 +351,16 @@ def drawn_case(seed: int) -> Spec:
     """A network, its batch, and what PyTorch makes of them. Raises ImpossibleError where the layers don't fit."""
     choose = random.Random(f"case {seed}")
     training, weighted, m = choose.random() < 0.5, choose.random() < 0.3, choose.choice([1, 2, 3, 5])
-    vocabulary = choose.randint(3, 6) if choose.random() < 0.15 else None
-    shape = tuple(choose.randint(2, 6) for _ in range(choose.choice([1, 2, 3]) if vocabulary is None else 1))
+    first = choose.choice(["embedding", "category_embedding"]) if choose.random() < 0.25 else None
+    shape = tuple(choose.randint(2, 6) for _ in range(choose.choice([1, 2, 3]) if first is None else 1))
+    levels = ids(choose, first, shape[0])
     loss, options, canonical, kind, of_A, _ = choose.choice(LOSSES)
     n_out = choose.randint(2 if canonical == "softmax" else 1, 4)
     head = {"type": "dense", "units": n_out, "activation": choose.choice(HEADS[canonical])}
 
     network = Network(seed, training=training)
-    X = torch.tensor(drawing.inputs(seed, m, shape, vocabulary), requires_grad=True)
-    layers, A = hidden(seed, network, X, vocabulary)
+    X = torch.tensor(drawing.inputs(seed, m, shape, levels), requires_grad=True)
+    layers, A = hidden(seed, network, X, first, levels)
     A = network.run(head, A)
     losses = of_A(A, torch.tensor(drawing.targets(seed, kind, m, n_out)))
     if weighted:
@@ -360,7 +370,7 @@ def drawn_case(seed: int) -> Spec:
         "seed": seed,
         "m": m,
         "input_shape": shape,
-        "vocabulary": vocabulary,
+        "levels": levels,
         "layers": [*layers, head],
         "loss": {"type": loss, **options},
         "targets": kind,
@@ -373,8 +383,15 @@ def drawn_case(seed: int) -> Spec:
     }
 
 
-def hidden(seed: int, network: Network, X: Tensor, vocabulary: int | None) -> tuple[list[Spec], Tensor]:
-    """Up to seven layers, an embedding first where X holds ids, and the vectors they make of X."""
+def ids(choose: random.Random, first: str | None, n_in: int) -> list[int]:
+    """How many levels each of the last inputs has: the same of all under an embedding, else of some beside numbers."""
+    if first == "embedding":
+        return [choose.randint(3, 6)] * n_in
+    return [choose.randint(2, 5) for _ in range(choose.randint(1, n_in))] if first else []
+
+
+def hidden(seed: int, network: Network, X: Tensor, first: str | None, levels: list[int]) -> tuple[list[Spec], Tensor]:
+    """Up to seven layers, an embedding first where X ends with ids, and the vectors they make of X."""
     draw, A = Draw(seed, training=network.training), X
     layers: list[Spec] = []
 
@@ -383,8 +400,9 @@ def hidden(seed: int, network: Network, X: Tensor, vocabulary: int | None) -> tu
         layers.append(spec)
         A = network.run(spec, A)
 
-    if vocabulary is not None:
-        add({"type": "embedding", "vocabulary_size": vocabulary, "dim": draw.random.randint(1, 4)})
+    if first is not None:
+        size = {"vocabulary_size": levels[0]} if first == "embedding" else {"levels": levels}
+        add({"type": first, **size, "dim": draw.random.randint(1, 4)})
     for _ in range(draw.random.randint(0, 5)):
         add(draw.layer(tuple(A.shape[1:])))
     if A.dim() > 2:
