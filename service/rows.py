@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.data import csv_rows, json_rows
+from engine.data import rows_of
 from engine.errors import DataError
-from service.client import Client, ProblemError
+from service.client import Client, ProblemError, media_type_of
 from service.schemas.predictions import PredictionsBody
 from service.schemas.runs import RunBody
 
@@ -20,7 +20,7 @@ class RowsRefused(Exception):  # noqa: N818 - said to the user in one sentence
 
 
 def predict_file(client: Client, run: RunBody, path: Path, *, checkpoint: str) -> PredictionsBody:
-    """What a run's network says of every row of a CSV or JSON file, all at the same moment of the run."""
+    """What a run's network says of every row of a file of any format, all at the same moment of the run."""
     answers = list[PredictionsBody]()
     try:
         for first, rows in _portions(_rows_in(path, run), client.limits()):
@@ -47,10 +47,9 @@ def _predict(client: Client, run: RunBody, rows: list[Any], first: int, checkpoi
 
 
 def _rows_in(path: Path, run: RunBody) -> Iterable[Any]:
-    if path.suffix.lower() == ".json":
-        return json_rows(path)
     features = run.preprocessing["features"]
-    return csv_rows(path, {feature["name"] for feature in features if feature["type"] != "text"})
+    numbers = {feature["name"] for feature in features if feature["type"] not in ("text", "datetime")}
+    return rows_of(path, media_type_of(path), numbers)
 
 
 def _portions(rows: Iterable[Any], limits: Mapping[str, int]) -> Iterator[tuple[int, list[Any]]]:

@@ -10,7 +10,10 @@ LIBRARIES = {
     "engine/spec.py": {"pydantic"},
     "engine/options.py": {"pydantic"},
     "engine/checkpoints.py": {"safetensors"},
-    "engine/data/readers.py": {"pyarrow"},
+    **{
+        f"engine/data/readers/{name}.py": {"pyarrow"}
+        for name in ("arrow", "columns", "csv", "json", "npy", "parquet", "tables")
+    },
 }
 """What the engine may import beside NumPy, by file."""
 ARROWS = {

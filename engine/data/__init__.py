@@ -2,27 +2,29 @@
 
 from engine.data.preprocessing import Encoded, Preprocessing
 from engine.data.profile import profile
-from engine.data.readers import Bounds, Ingested, csv_rows, ingest_csv, ingest_json, json_rows, open_table
+from engine.data.readers import ANY, ENCODINGS, READERS, Bounds, Ingested, Options, ingest, open_table, rows_of
 from engine.data.schema import Column, Schema
 from engine.data.splits import Split, split_rows
 from engine.data.table import Table
 from engine.data.targets import target_facts
 
 __all__ = [
+    "ANY",
+    "ENCODINGS",
+    "READERS",
     "Bounds",
     "Column",
     "Encoded",
     "Ingested",
+    "Options",
     "Preprocessing",
     "Schema",
     "Split",
     "Table",
-    "csv_rows",
-    "ingest_csv",
-    "ingest_json",
-    "json_rows",
+    "ingest",
     "open_table",
     "profile",
+    "rows_of",
     "split_rows",
     "target_facts",
 ]

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.data.datetimes import iso
 from engine.data.schema import Column
 from engine.data.table import Table, Text
 
@@ -15,7 +16,7 @@ def profile(table: Table) -> dict[str, Any]:
     """`{"rows": …, "columns": {name: {"type", "missing", "distinct", …}}}`.
 
     Numbers have minimum, quartiles, maximum, mean and standard deviation (with n − 1), None where it is too large for
-    float64; text and booleans their most frequent values with counts.
+    float64, moments the same as ISO 8601; text and booleans their most frequent values with counts.
     """
     return {
         "rows": table.row_count,
@@ -27,7 +28,8 @@ def _column(table: Table, column: Column) -> dict[str, Any]:
     found: dict[str, Any] = {"type": column.type, "missing": column.missing}
     if column.type in ("text", "boolean"):
         return found | _text(table.text(column.name))
-    return found | _numbers(table.numbers(column.name))
+    numbers = _numbers(table.numbers(column.name))
+    return found | (_moments(numbers) if column.type == "datetime" else numbers)
 
 
 def _numbers(values: Any) -> dict[str, Any]:
@@ -46,6 +48,14 @@ def _numbers(values: Any) -> dict[str, Any]:
         "mean": _finite(mean),
         "standard_deviation": _finite(deviation),
     }
+
+
+def _moments(found: dict[str, Any]) -> dict[str, Any]:
+    """The same of seconds since 1970, places in time as ISO 8601; the deviation stays in seconds."""
+    if found["distinct"] == 0:
+        return found
+    places = {name: iso(found[name]) for name in ("minimum", "maximum", "mean")}
+    return found | places | {"quartiles": [iso(quartile) for quartile in found["quartiles"]]}
 
 
 def _finite(value: float) -> float | None:
