@@ -85,7 +85,7 @@ def _contents(files: dict[str, Path], bounds: Bounds) -> Contents:
     listed = [each for of_array in names.values() for each in of_array]
     bounds.check(max(lengths.values()), len(listed))
     types = {each: _KINDS[arrays[name].dtype.kind] for name, of_array in names.items() for each in of_array}
-    return Contents(listed, partial(_blocks, list(arrays.values()), len(listed)), types)
+    return Contents(listed, partial(_blocks, list(arrays.values())), types)
 
 
 def _mapped(path: Path, name: str) -> Array:
@@ -102,8 +102,9 @@ def _names(name: str, array: Array) -> list[str]:
     return ["y"] if name == "y" and len(found) == 1 else found
 
 
-def _blocks(arrays: list[Array], width: int) -> Iterator[Block]:
-    step = max(1, BLOCK_CELLS // max(1, width))
+def _blocks(arrays: list[Array]) -> Iterator[Block]:
+    row_bytes = sum(array[:1].nbytes for array in arrays)
+    step = max(1, 8 * BLOCK_CELLS // max(1, row_bytes))
     for start in range(0, len(arrays[0]), step):
         parts = [_flat(array[start : start + step]) for array in arrays]
         columns = [_column(part[:, place]) for part in parts for place in range(part.shape[1])]

@@ -25,6 +25,8 @@ def write_table(target: Path, contents: Contents, options: Options, bounds: Boun
     if rows < 2:
         got = "none" if rows == 0 else "one"
         raise DataError("file", f"expected at least 2 rows of data, got {got}", code="too_few_rows")
+    if not columns:
+        raise DataError("file", "expected at least one column, got none", code="no_columns")
     schema = Schema(tuple(column.decide() for column in columns))
     fields = [(column.name, pa.string() if column.type == "text" else pa.float64()) for column in schema.columns]
     arrow = pa.schema(fields, metadata={"chainrule": json.dumps(schema.to_json())})
