@@ -2,6 +2,7 @@
 
 import mmap
 import re
+from codecs import BOM_UTF8
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -93,9 +94,9 @@ def _header(
     source: Path, delimiter: str, decimals: tuple[str, ...], options: Options, warnings: list[str]
 ) -> tuple[list[str], bool]:
     """The columns' names, and whether the first row is where they stand. What should be said goes to `warnings`."""
-    first = next(_batches(source, delimiter, None), None)
-    if first is None or first.num_rows == 0:
-        raise DataError("file", "expected a header line and rows, got an empty file", code="empty")
+    first = next((batch for batch in _batches(source, delimiter, None) if batch.num_rows), None)
+    if first is None:
+        raise _empty()
     cells = [str(column[0].as_py()).strip() for column in first.columns]
     has_header = options.header
     if has_header is None:
@@ -167,8 +168,8 @@ def _batches(source: Path, delimiter: str, width: int | None, *, skipped: int = 
 
 
 def _error(source: Path, delimiter: str, message: str, ragged: Sequence[Any], skipped: int) -> DataError:
-    if "Empty CSV" in message:
-        return DataError("file", "expected a header line and rows, got an empty file", code="empty")
+    if "Empty CSV" in message and _begins_empty(source):
+        return _empty()
     if line := _open_quote(source, delimiter):
         return _never_closed(line)
     if ragged:
@@ -181,9 +182,18 @@ def _error(source: Path, delimiter: str, message: str, ragged: Sequence[Any], sk
             f"got {row.actual_columns} in data row {number}",
             code="ragged",
         )
-    if "straddling" in message:
+    if "straddling" in message or "Empty CSV" in message:  # of a first block that holds no whole row
         return DataError("file", f"expected rows shorter than {BLOCK_BYTES} bytes, got a longer one", code="long_row")
     return DataError("file", f"expected comma-separated text: {message}", code="not_csv")
+
+
+def _begins_empty(source: Path) -> bool:
+    with source.open("rb") as file:
+        return not file.read(BLOCK_BYTES).removeprefix(BOM_UTF8).strip(b"\r\n")
+
+
+def _empty() -> DataError:
+    return DataError("file", "expected a header line and rows, got an empty file", code="empty")
 
 
 def _open_quote(source: Path, delimiter: str) -> int | None:

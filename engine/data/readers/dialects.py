@@ -33,7 +33,8 @@ _MARKS = {
 """Byte order marks, the longer first."""
 _NO_TEXT = bytes({*range(0x20), 0x7F} - set(b"\t\n\r\f")) + b"\x81\x8d\x8f\x90\x9d"
 """Bytes that a text in Windows-1252 does not hold."""
-_QUOTED = re.compile(r'(?:(?<=[,;\t|\n])|^)"(?:[^"]|"")*"')
+_DECIMAL = re.compile(r"\s*[+-]?[0-9]*,[0-9]*([eE][+-]?[0-9]+)?\s*")
+_QUOTED = re.compile(r'(?:(?<=[,;\t|\n])|^)"(?:[^"]++|"")*+"')
 
 
 def encoding_of(source: Path) -> tuple[str, str | None]:
@@ -111,18 +112,28 @@ def recode(source: Path, target: Path, encoding: str) -> Path:
 def delimiter_of(source: Path) -> str:
     """What separates the cells of a file in UTF-8: what divides most of the first lines into as many as the header.
 
-    Among equals it is what makes more cells; a file of a single column has commas.
+    Among equals it is what makes more cells, but no comma where each can be a decimal one; a file of a single column
+    has commas.
     """
     lines = _first_lines(source)
-    found, best = ",", (0.0, 1)
-    for delimiter in DELIMITERS:
-        counts = [line.count(delimiter) + 1 for line in lines]
-        if not counts or counts[0] == 1:
-            continue
-        score = (sum(each == counts[0] for each in counts) / len(counts), counts[0])
-        if score > best:
-            found, best = delimiter, score
-    return found
+    scores = {delimiter: _score(lines, delimiter) for delimiter in DELIMITERS if lines and delimiter in lines[0]}
+    shares = {delimiter: share for delimiter, (share, _) in scores.items() if delimiter != ","}
+    if any(
+        share >= scores.get(",", (1.0, 1))[0] and _have_decimals(lines[1:], other) for other, share in shares.items()
+    ):
+        scores.pop(",", None)
+    return max(scores, key=scores.__getitem__, default=",")
+
+
+def _score(lines: list[str], delimiter: str) -> tuple[float, int]:
+    """The share of lines with as many cells as the first, and how many these are."""
+    counts = [line.count(delimiter) + 1 for line in lines]
+    return sum(count == counts[0] for count in counts) / len(counts), counts[0]
+
+
+def _have_decimals(lines: list[str], delimiter: str) -> bool:
+    """Whether commas stand only in cells such as 1,5."""
+    return all(_DECIMAL.fullmatch(cell) for line in lines for cell in line.split(delimiter) if "," in cell)
 
 
 def width_of(source: Path, delimiter: str) -> int:

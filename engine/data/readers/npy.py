@@ -7,6 +7,7 @@ from functools import partial
 from itertools import product
 from math import prod
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def _check_header(file: IO[bytes], name: str, bounds: Bounds) -> None:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(file)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, SyntaxError, TokenError, RecursionError) as error:
         said = " ".join(str(error).split())[:200]
         raise DataError("file", f"expected an NPY array, got one that can't be read: {said}", code="damaged") from error
     if not shape or min(shape) < 0:
@@ -90,7 +91,7 @@ def _contents(files: dict[str, Path], bounds: Bounds) -> Contents:
 
 def _mapped(path: Path, name: str) -> Array:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+        return np.lib.format.open_memmap(path, mode="r")
     except (ValueError, OSError, EOFError) as error:
         raise DataError("file", f"expected all of the array {name}, got a part: {error}", code="damaged") from error
 

@@ -414,3 +414,11 @@ def test_rows_come_alike_from_every_format(name: str, is_said: bool, tmp_path: P
 
 def test_every_format_has_its_rows_tested() -> None:
     assert {media_type for _, media_type in ROWS.values()} == set(READERS) - {NPY, NPZ, "application/jsonl"}
+
+
+FORMATS: dict[str, tuple[bytes, str]] = {
+    **ROWS,
+    "NPY": (npy(np.arange(6.0).reshape(3, 2)), NPY),
+    "NPZ": (npz(X=np.arange(6.0).reshape(3, 2), y=np.arange(3)), NPZ),
+}
+"""A file of each format."""
