@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from engine.data.readers.arrow import open_arrow_file, open_arrow_stream
-from engine.data.readers.columns import TypedColumn, plain_cells
+from engine.data.readers.columns import TypedColumn, blanks_of, plain_cells
 from engine.data.readers.contents import Bounds, Contents, Ingested, Options
 from engine.data.readers.csv import open_csv, open_tsv, text_rows
 from engine.data.readers.dialects import ENCODINGS
@@ -101,7 +101,8 @@ def _plain(
 
 
 def _typed_rows(contents: Contents, options: Options) -> Iterator[dict[str, Cell]]:
-    columns = [TypedColumn(name, contents.types[name], options) for name in contents.names]
+    blanks = blanks_of(options)
+    columns = [TypedColumn(name, contents.types[name], blanks) for name in contents.names]
     rows = 0
     for block in contents.blocks():
         cells = []

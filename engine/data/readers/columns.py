@@ -30,9 +30,11 @@ _LEADING_ZERO = r"^[+-]?0\d"
 _DATETIME = f"^({datetimes.PATTERN})$"
 _OFFSET = r"[T ].*(Z|[+-][0-9:]+)$"
 _BEYOND_MICROSECONDS = r"(\.[0-9]{6})[0-9]+"
-_BOOLEANS = {"true": 1.0, "false": 0.0}
-"""In any capitalisation."""
-_DEMANDED_BOOLEANS = {**_BOOLEANS, "1": 1.0, "0": 0.0}
+_BOOLEANS = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0}
+"""In any capitalisation; numbers only where a boolean is demanded."""
+_WORDS_OF_BOOLEANS, _SPELLINGS_OF_BOOLEANS = pa.array(["true", "false"]), pa.array([*_BOOLEANS])
+_TRUE = pa.array([spelling for spelling, value in _BOOLEANS.items() if value])
+_NO_TEXT, _NO_NUMBER = pa.scalar(None, pa.string()), pa.scalar(float("nan"))
 _ORDER: tuple[ColumnType, ...] = ("integer", "number", "boolean", "datetime", "text")
 """The narrowest first."""
 _WORDS: dict[ColumnType, str] = {
@@ -65,16 +67,22 @@ def columns_of(contents: Contents, options: Options) -> list[ColumnReader]:
     if unknown:
         listed = ", ".join(contents.names[:20]) + (", …" if len(contents.names) > 20 else "")
         raise DataError("options.types", f"there is no column {unknown[0]!r}; the file has {listed}")
-    return [_reader(name, contents, options) for name in contents.names]
+    blanks = blanks_of(options)
+    return [_reader(name, contents, options.types.get(name), blanks) for name in contents.names]
 
 
-def _reader(name: str, contents: Contents, options: Options) -> ColumnReader:
-    kind, demanded = contents.types.get(name), options.types.get(name)
+def blanks_of(options: Options) -> Any:
+    """Every spelling of a blank, as an Arrow array."""
+    return pa.array(sorted(options.blanks), pa.string())
+
+
+def _reader(name: str, contents: Contents, demanded: ColumnType | None, blanks: Any) -> ColumnReader:
+    kind = contents.types.get(name)
     if kind is None:
-        return TextColumn(name, options, contents.decimals)
+        return TextColumn(name, demanded, blanks, contents.decimals)
     if demanded in (None, kind):
-        return TypedColumn(name, kind, options)
-    return TextColumn(name, options, spelled=lambda cells: as_texts(cells, kind))
+        return TypedColumn(name, kind, blanks)
+    return TextColumn(name, demanded, blanks, spelled=lambda cells: as_texts(cells, kind))
 
 
 # Text --------------------------------------------------------------------------------------------------------------
@@ -86,15 +94,16 @@ class TextColumn:
     def __init__(
         self,
         name: str,
-        options: Options,
+        demanded: ColumnType | None,
+        blanks: Any,
         decimals: tuple[str, ...] = (".",),
         *,
         spelled: Callable[[Any], Any] | None = None,
     ) -> None:
         self.name = name
-        self._demanded = options.types.get(name)
+        self._demanded = demanded
         self._type: ColumnType = self._demanded or "text"
-        self._blanks = pa.array(sorted(options.blanks))
+        self._blanks = blanks
         self._spelled = spelled
         self._possible = set(_ORDER)
         self._decimals = decimals
@@ -146,8 +155,8 @@ class TextColumn:
         bare = trimmed(cells)
         blank = is_blank(bare, self._blanks)
         if self._type == "text":
-            return pc.if_else(blank, pa.scalar(None, pa.string()), cells)
-        return pc.if_else(blank, pa.scalar(float("nan")), self._numbers(bare, blank))
+            return pc.if_else(blank, _NO_TEXT, cells)
+        return pc.if_else(blank, _NO_NUMBER, self._numbers(bare, blank))
 
     def warning(self) -> str | None:
         if self._demanded is not None:
@@ -163,7 +172,9 @@ class TextColumn:
         """Leave out the types that these cells are not of."""
         if "number" in self._possible:
             self._try_numbers(cells, blank, present, rows_before)
-        if "boolean" in self._possible and not _all(_is_boolean(present, _BOOLEANS)):
+        if "number" in self._possible:
+            self._possible -= {"boolean", "datetime"}
+        if "boolean" in self._possible and not _all(_is_boolean(present, _WORDS_OF_BOOLEANS)):
             self._possible.discard("boolean")
         if "datetime" in self._possible and to_seconds(present) is None:
             self._possible.discard("datetime")
@@ -202,7 +213,7 @@ class TextColumn:
             self._decimals = self._decimals if len(self._decimals) == 1 else self._fitting(cells)
             return pc.match_substring_regex(cells, _NUMBERS[self._decimal])
         if kind == "boolean":
-            return _is_boolean(cells, _DEMANDED_BOOLEANS)
+            return _is_boolean(cells, _SPELLINGS_OF_BOOLEANS)
         return pa.array([text is not None and datetimes.seconds(text) is not None for text in cells.to_pylist()])
 
     def _fitting(self, cells: Any) -> tuple[str, ...]:
@@ -216,9 +227,9 @@ class TextColumn:
 
     def _numbers(self, bare: Any, blank: Any) -> Any:
         if self._type == "boolean":
-            return pc.cast(pc.is_in(pc.utf8_lower(bare), value_set=pa.array(["true", "1"])), pa.float64())
+            return pc.cast(pc.is_in(pc.utf8_lower(bare), value_set=_TRUE), pa.float64())
         if self._type == "datetime":
-            found = to_seconds(pc.if_else(blank, pa.scalar(None, pa.string()), bare))
+            found = to_seconds(pc.if_else(blank, _NO_TEXT, bare))
             if found is None:
                 raise AssertionError("a column that was looked at holds moments alone")
             return found
@@ -231,7 +242,7 @@ class TextColumn:
 
         def plainly(spelling: str) -> str:
             if kind == "boolean":
-                return spell(_DEMANDED_BOOLEANS[spelling.lower()], kind)
+                return spell(_BOOLEANS[spelling.lower()], kind)
             return spell(float(spelling.replace(self._decimal, ".")), kind)
 
         first = {plainly(spelling): spelling for spelling in reversed(self._spellings)}
@@ -257,7 +268,7 @@ def is_number(cells: Any, decimal: str) -> Any:
 
 def to_numbers(cells: Any, skipped: Any, decimal: str) -> Any:
     """Trimmed cells as float64, those to be skipped as null."""
-    kept = pc.if_else(skipped, pa.scalar(None, pa.string()), cells)
+    kept = pc.if_else(skipped, _NO_TEXT, cells)
     return pc.cast(kept if decimal == "." else pc.replace_substring(kept, decimal, "."), pa.float64())
 
 
@@ -267,10 +278,9 @@ def to_seconds(cells: Any) -> Any | None:
         return None
     cells = pc.replace_substring_regex(cells, _BEYOND_MICROSECONDS, r"\1")
     has_offset = pc.match_substring_regex(cells, _OFFSET)
-    nothing = pa.scalar(None, pa.string())
     try:
-        with_offset = pc.cast(pc.if_else(has_offset, cells, nothing), pa.timestamp("us", "UTC"))
-        without = pc.cast(pc.if_else(has_offset, nothing, cells), pa.timestamp("us"))
+        with_offset = pc.cast(pc.if_else(has_offset, cells, _NO_TEXT), pa.timestamp("us", "UTC"))
+        without = pc.cast(pc.if_else(has_offset, _NO_TEXT, cells), pa.timestamp("us"))
     except pa.ArrowInvalid:  # a day that its month does not have
         return None
     found = pc.divide(_as_float(pc.coalesce(pc.cast(with_offset, pa.int64()), pc.cast(without, pa.int64()))), 1e6)
@@ -286,8 +296,8 @@ def _is_a_moment(seconds: Any) -> Any:
     return pc.and_(pc.greater_equal(seconds, datetimes.FIRST), pc.less(seconds, datetimes.LAST))
 
 
-def _is_boolean(cells: Any, spellings: dict[str, float]) -> Any:
-    return pc.is_in(pc.utf8_lower(cells), value_set=pa.array(list(spellings)))
+def _is_boolean(cells: Any, spellings: Any) -> Any:
+    return pc.is_in(pc.utf8_lower(cells), value_set=spellings)
 
 
 def _all(mask: Any) -> bool:
@@ -319,10 +329,10 @@ def infinite(name: str, row: int, cell: str) -> DataError:
 class TypedColumn:
     """A column of a file that says what it holds."""
 
-    def __init__(self, name: str, kind: ColumnType, options: Options) -> None:
+    def __init__(self, name: str, kind: ColumnType, blanks: Any) -> None:
         self.name = name
         self._type: ColumnType = kind
-        self._blanks = pa.array(sorted(options.blanks))
+        self._blanks = blanks
         self._missing = 0
 
     def look(self, cells: Any, rows_before: int, kinds: frozenset[type]) -> None:
@@ -345,7 +355,7 @@ class TypedColumn:
     def values(self, cells: Any) -> Any:
         if self._type == "text":
             texts = pc.cast(cells, pa.string())
-            return pc.if_else(is_blank(trimmed(texts), self._blanks), pa.scalar(None, pa.string()), texts)
+            return pc.if_else(is_blank(trimmed(texts), self._blanks), _NO_TEXT, texts)
         return pc.fill_null(plain_numbers(cells, self._type), float("nan"))
 
     def warning(self) -> str | None:

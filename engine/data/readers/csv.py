@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from engine.data.readers.columns import first_infinite, infinite, is_blank, is_number, to_numbers, trimmed
+from engine.data.readers.columns import blanks_of, first_infinite, infinite, is_blank, is_number, to_numbers, trimmed
 from engine.data.readers.contents import BLOCK_BYTES, Block, Bounds, Contents, Options, check_names
 from engine.data.readers.dialects import delimiter_of, encoding_of, first_not_utf8, recode, width_of
 from engine.data.table import Cell
@@ -60,7 +60,7 @@ def text_rows(contents: Contents, numbers: Collection[str], options: Options) ->
 
     All other cells come as they stand, for whoever receives them to judge. Raises DataError for an infinite number.
     """
-    rows, blanks = 0, pa.array(sorted(options.blanks))
+    rows, blanks = 0, blanks_of(options)
     for block in contents.blocks():
         columns = [
             _number_cells(name, cells, blanks, contents.decimals, rows)
