@@ -22,11 +22,11 @@ MAXIMUM_SPELLINGS = 1000
 MAXIMUM_INTEGER = 10**15
 """From here on whole numbers are `number`, as float64 will soon not hold each of them."""
 
-_NUMBER = r"^[+-]?(\d+{0}?\d*|{0}\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
-_NUMBERS = {".": _NUMBER.replace("{0}", r"\."), ",": _NUMBER.replace("{0}", ",")}
-"""By what stands before the decimals."""
+_NUMBER = r"^[+-]?((0|[1-9]\d*)(_\d*)?|_\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
+_NUMBERS = {".": _NUMBER.replace("_", r"\."), ",": _NUMBER.replace("_", ",")}
+"""By what stands before the decimals. An identifier such as 02138 is none."""
+_DEMANDED_NUMBERS = {decimal: regex.replace(r"(0|[1-9]\d*)", r"\d+") for decimal, regex in _NUMBERS.items()}
 _INTEGER, _DEMANDED_INTEGER = r"^(0|-?[1-9]\d{0,14})$", r"^[+-]?\d{1,15}$"
-_LEADING_ZERO = r"^[+-]?0\d"
 _DATETIME = f"^({datetimes.PATTERN})$"
 _OFFSET = r"[T ].*(Z|[+-][0-9:]+)$"
 _BEYOND_MICROSECONDS = r"(\.[0-9]{6})[0-9]+"
@@ -211,7 +211,7 @@ class TextColumn:
             return pc.match_substring_regex(cells, _DEMANDED_INTEGER)
         if kind == "number":
             self._decimals = self._decimals if len(self._decimals) == 1 else self._fitting(cells)
-            return pc.match_substring_regex(cells, _NUMBERS[self._decimal])
+            return pc.match_substring_regex(cells, _DEMANDED_NUMBERS[self._decimal])
         if kind == "boolean":
             return _is_boolean(cells, _SPELLINGS_OF_BOOLEANS)
         return pa.array([text is not None and datetimes.seconds(text) is not None for text in cells.to_pylist()])
@@ -261,9 +261,7 @@ def is_blank(cells: Any, blanks: Any) -> Any:
 
 def is_number(cells: Any, decimal: str) -> Any:
     """Which of trimmed cells spell a number, identifiers such as 02138 aside."""
-    return pc.and_(
-        pc.match_substring_regex(cells, _NUMBERS[decimal]), pc.invert(pc.match_substring_regex(cells, _LEADING_ZERO))
-    )
+    return pc.match_substring_regex(cells, _NUMBERS[decimal])
 
 
 def to_numbers(cells: Any, skipped: Any, decimal: str) -> Any:
