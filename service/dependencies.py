@@ -132,14 +132,14 @@ def _file_options(
     types: Annotated[
         str | None,
         Query(
-            max_length=100_000,
+            max_length=4_000,
             description="Columns' types, as a JSON object by name.",
             examples=['{"zip": "text", "when": "datetime"}'],
         ),
     ] = None,
     na: Annotated[
         str | None,
-        Query(max_length=10_000, description="More spellings of a blank, as a JSON list.", examples=['["?", "-"]']),
+        Query(max_length=1_000, description="More spellings of a blank, as a JSON list.", examples=['["?", "-"]']),
     ] = None,
     na_only: Annotated[
         bool, Query(description="Whether the spellings in `na` are all there are, beside the empty cell.")

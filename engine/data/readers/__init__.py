@@ -72,11 +72,13 @@ def rows_of(
     *,
     options: Options | None = None,
     bounds: Bounds | None = None,
+    warnings: list[str] | None = None,
 ) -> Iterator[Any]:
     """The rows of a file of any format, to be sent: by column name, blanks as None.
 
     In text, a cell that spells a number in one of the columns `numbers` is that number and all others come as they
-    stand; rows of JSON do so altogether, and may be lists. Raises DataError as `ingest` does, but one row will do.
+    stand; rows of JSON do so altogether, and may be lists. What should be said of the file goes to `warnings`. Raises
+    DataError as `ingest` does, but one row will do.
     """
     options, bounds = options or Options(), bounds or Bounds()
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -85,6 +87,8 @@ def rows_of(
             yield from JSON_ROWS[kind](plain, bounds)
             return
         contents = READERS[kind](plain, Path(folder), options, bounds)
+        if warnings is not None:
+            warnings += contents.warnings
         yield from text_rows(contents, numbers, options) if kind in TEXT else _typed_rows(contents, options)
 
 
