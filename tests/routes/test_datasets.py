@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -347,6 +348,27 @@ def test_another_way_to_read_the_same_bytes_is_another_dataset(api: Api) -> None
     assert (first.status_code, same.status_code) == (201, 200)
     assert first.json()["id"] == same.json()["id"]
     assert [answer.status_code for answer in others] == [201] * 4
+
+
+def test_datasets_of_the_first_release_are_found_again(api: Api) -> None:
+    dataset = api.upload(TINY)
+
+    with api.database.read() as session:
+        row = store.get(session, dataset)
+
+    assert row is not None
+    assert row.schema_sha256 == hashlib.sha256(orjson.dumps(row.columns, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def test_a_dataset_older_than_formats_has_none(api: Api) -> None:
+    dataset = api.upload(TINY)
+    with api.database.write() as session:
+        row = store.get(session, dataset)
+        assert row is not None
+        row.format = None
+
+    assert api.get(f"/v1/datasets/{dataset}").json()["format"] is None
+    assert api.get("/v1/datasets").json()["items"][0]["format"] is None
 
 
 BAD_OPTIONS: dict[str, tuple[Json, str, str]] = {

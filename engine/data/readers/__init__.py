@@ -5,6 +5,7 @@ pyarrow is used in this folder and nowhere else.
 """
 
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -61,8 +62,8 @@ def ingest(source: Path, target: Path, media_type: str, *, options: Options | No
     with TemporaryDirectory(prefix=f"{source.name}.", dir=target.parent, ignore_cleanup_errors=True) as folder:
         plain, kind, compression = _plain(source, Path(folder), media_type, options, bounds)
         contents = READERS[kind](plain, Path(folder), options, bounds)
-        contents.format.update(compression)
-        return write_table(target, contents, options, bounds, media_type=kind)
+        found = write_table(target, contents, options, bounds)
+        return replace(found, media_type=kind, format=found.format | compression)
 
 
 def rows_of(

@@ -1,6 +1,7 @@
 """Arrow: record batches of typed columns, as a file with an index or as a stream (the IPC formats)."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,30 +37,25 @@ def _stream_batches(source: Path) -> Iterator[Any]:
     yield from pa.ipc.open_stream(pa.memory_map(str(source)))
 
 
-class damage_named:  # noqa: N801 - used as contextlib's own are
+@contextmanager
+def damage_named(what: str) -> Iterator[None]:
     """Let what pyarrow says of a file it can't read be a DataError; it is `what` by its media type."""
-
-    def __init__(self, what: str) -> None:
-        self.what = what
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, MemoryError):
-            return
-        if isinstance(error, (pa.ArrowException, OSError, EOFError)):
-            said = " ".join(str(error).split())[:200]
-            raise DataError(
-                "file", f"expected {self.what}, got one that can't be read: {said}", code="damaged"
-            ) from error
+    try:
+        yield
+    except MemoryError:
+        raise
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise DataError("file", f"expected {what}, got one that can't be read: {said}", code="damaged") from error
 
 
 def typed_contents(schema: Any, batches: Callable[[], Iterator[Any]], what: str, bounds: Bounds) -> Contents:
     """The contents of a file with an Arrow schema. No batch is trusted: each is checked before its cells are read."""
-    bounds.check(0, len(schema.names))
-    check_names(schema.names)
-    types = {field.name: type_of(field.name, field.type) for field in schema}
+    bounds.check(0, len(schema))
+    with damage_named(what):
+        names = list(schema.names)
+    check_names(names)
+    types = {name: type_of(name, kind) for name, kind in zip(names, schema.types, strict=True)}
 
     def blocks() -> Iterator[Block]:
         rows, found = 0, batches()
@@ -68,12 +64,12 @@ def typed_contents(schema: Any, batches: Callable[[], Iterator[Any]], what: str,
                 batch = next(found, None)
                 if batch is None:
                     return
-                bounds.check(rows + batch.num_rows, len(schema.names))
+                bounds.check(rows + batch.num_rows, len(names))
                 batch.validate(full=True)
             rows += batch.num_rows
-            step = max(1, BLOCK_CELLS // max(1, len(schema.names)))
+            step = max(1, BLOCK_CELLS // max(1, len(names)))
             for start in range(0, batch.num_rows, step):
                 part = batch.slice(start, step)
                 yield Block(part.columns, part.num_rows)
 
-    return Contents(schema.names, blocks, types)
+    return Contents(names, blocks, types)

@@ -352,7 +352,7 @@ class TypedColumn:
 
     def values(self, cells: Any) -> Any:
         if self._type == "text":
-            texts = pc.cast(cells, pa.string())
+            texts = _cast_to_text(self.name, cells)
             return pc.if_else(is_blank(trimmed(texts), self._blanks), _NO_TEXT, texts)
         return pc.fill_null(plain_numbers(cells, self._type), float("nan"))
 
@@ -371,6 +371,14 @@ class TypedColumn:
 
 def _are_moments(seconds: Any) -> Any:
     return (seconds >= datetimes.FIRST) & (seconds < datetimes.LAST)
+
+
+def _cast_to_text(name: str, cells: Any) -> Any:
+    try:
+        return pc.cast(cells, pa.string())
+    except (pa.ArrowInvalid, pa.ArrowCapacityError) as error:
+        message = f"expected texts of at most 2 GiB in {len(cells)} rows, got longer ones"
+        raise DataError(f"columns.{name}", message, code="too_large") from error
 
 
 def type_of(name: str, arrow: Any) -> ColumnType:

@@ -79,10 +79,11 @@ class Ingested:
     schema: Schema
     row_count: int
     warnings: tuple[str, ...]
-    media_type: str
     format: dict[str, Any]
     """How it was read: for CSV delimiter, encoding, header and decimal; `na`, `na_only`, `compression` where they say
     something."""
+    media_type: str = ""
+    """The format, found out where it was not said."""
 
 
 @dataclass(frozen=True)

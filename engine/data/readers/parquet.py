@@ -21,7 +21,7 @@ def open_parquet(source: Path, scratch: Path, options: Options, bounds: Bounds) 
     with damage_named(_WHAT), pq.ParquetFile(source, memory_map=True) as file:
         bounds.check(file.metadata.num_rows, file.metadata.num_columns)
         schema = file.schema_arrow
-    return typed_contents(schema, partial(_batches, source, len(schema.names)), _WHAT, bounds)
+    return typed_contents(schema, partial(_batches, source, len(schema)), _WHAT, bounds)
 
 
 def _batches(source: Path, width: int) -> Iterator[Any]:

@@ -14,7 +14,7 @@ from engine.data.table import Table, Text, Values
 from engine.errors import DataError
 
 
-def write_table(target: Path, contents: Contents, options: Options, bounds: Bounds, *, media_type: str) -> Ingested:
+def write_table(target: Path, contents: Contents, options: Options, bounds: Bounds) -> Ingested:
     """Write contents as a table at `target`. Raises DataError for what is too large, too small or no cell."""
     columns = columns_of(contents, options)
     rows = 0
@@ -35,7 +35,7 @@ def write_table(target: Path, contents: Contents, options: Options, bounds: Boun
             arrays = [column.values(cells) for column, cells in zip(columns, block.columns, strict=True)]
             writer.write_batch(pa.record_batch(arrays, schema=arrow))
     warnings = [*contents.warnings, *(warning for column in columns if (warning := column.warning()))]
-    return Ingested(schema, rows, tuple(warnings), media_type, _format(contents, columns, options))
+    return Ingested(schema, rows, tuple(warnings), _format(contents, columns, options))
 
 
 def _look(columns: list[ColumnReader], block: Block, rows_before: int) -> None:

@@ -201,6 +201,17 @@ def test_offsets_that_lead_out_of_a_batch_are_found(media_type: str) -> None:
         read(content.replace(offsets, broken), media_type)
 
 
+@pytest.mark.parametrize("media_type", WRITERS)
+@pytest.mark.parametrize("text", [b"text of a cell", b"name of a column"])
+def test_texts_and_names_that_are_not_utf_8_are_found(media_type: str, text: bytes) -> None:
+    table = pa.table({"name of a column": ["text of a cell", "b"]})
+    content = parquet(table, compression="none") if media_type == PARQUET else WRITERS[media_type](table)
+    assert text in content
+
+    with pytest.raises(DataError, match=r"got one that can't be read|expected whole characters in the name"):
+        read(content.replace(text, b"\xff" + text[1:]), media_type)
+
+
 def test_a_file_that_says_it_has_many_rows_is_refused_before_they_are_read() -> None:
     nothing = pa.RecordBatch.from_arrays([pa.nulls(10**9)], ["x"])
     sink = io.BytesIO()

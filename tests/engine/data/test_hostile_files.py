@@ -22,7 +22,7 @@ from tests.engine.data.factories import read
 from tests.engine.data.factories import rows_of as rows_in
 from tests.engine.data.test_formats import FORMATS
 
-QUIET = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+QUIET = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 MEDIA_TYPES = [*READERS, ANY]
 
 
