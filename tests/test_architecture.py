@@ -36,6 +36,7 @@ ARROWS = {
         "service.store",
         "service.dependencies",
         "service.errors",
+        "service.forms",
         "service.problems",
         "service.settings",
         "service.metrics",

@@ -24,6 +24,8 @@ from service.dependencies import (
 from service.domain import datasets
 from service.domain.ingestion import Parsed, parse
 from service.errors import Unavailable
+from service.forms import MEDIA_TYPE as FORM
+from service.forms import FileForm
 from service.ids import new_id
 from service.problems import LOCATION, errors_of
 from service.schemas.base import NO_NUL, PageBody
@@ -48,7 +50,17 @@ BINARY = {"schema": {"type": "string", "format": "binary"}}
 UPLOAD = {
     "requestBody": {
         "required": True,
-        "content": {media_type: EXAMPLES.get(media_type, BINARY) for media_type in (*READERS, ANY)},
+        "content": {
+            **{media_type: EXAMPLES.get(media_type, BINARY) for media_type in (*READERS, ANY)},
+            FORM: {
+                "schema": {
+                    "type": "object",
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                    "required": ["file"],
+                    "additionalProperties": False,
+                }
+            },
+        },
     }
 }
 
@@ -114,15 +126,21 @@ async def _received(
     """Stream the body to a file block by block, then let a process of its own parse it."""
     source = settings.data / datasets.UPLOADS / new_id("upload")
     target = source.with_suffix(datasets.TABLE)
+    form = FileForm(request.headers["content-type"]) if media_type == FORM else None
     try:
         file = await run_in_threadpool(source.open, "xb")
         try:
-            digest, size = await _stream(request, file)
+            digest, size = await _stream(request, file, form)
         finally:
             await run_in_threadpool(file.close)
         async with _ingest_turn(request, settings):
             found = await run_in_threadpool(
-                parse, source, target, media_type=media_type, options=options, limits=settings.limits
+                parse,
+                source,
+                target,
+                media_type=form.media_type if form else media_type,
+                options=options,
+                limits=settings.limits,
             )
     except BaseException:
         target.unlink(missing_ok=True)
@@ -154,17 +172,19 @@ async def _ingest_turn(request: Request, settings: Settings) -> AsyncIterator[No
         turns.release()
 
 
-async def _stream(request: Request, file: BinaryIO) -> tuple[str, int]:
-    """Write the body to a file; gives its SHA-256 and size."""
+async def _stream(request: Request, file: BinaryIO, form: FileForm | None) -> tuple[str, int]:
+    """Write the body, or the file in its form, to a file; gives its SHA-256 and size."""
     digest, size, block = sha256(), 0, bytearray()
     async for chunk in request.stream():
-        block += chunk
+        block += form.feed(chunk) if form else chunk
         if len(block) >= BLOCK_BYTES or not chunk:  # an empty one is the last
             content = bytes(block)
             await run_in_threadpool(file.write, content)
             digest.update(content)
             size += len(content)
             block.clear()
+    if form:
+        form.finish()
     return digest.hexdigest(), size
 
 

@@ -2,7 +2,7 @@ import asyncio
 import gzip
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -370,6 +370,81 @@ def test_a_dataset_older_than_formats_has_none(api: Api) -> None:
     assert api.get(f"/v1/datasets/{dataset}").json()["format"] is None
     assert api.get("/v1/datasets").json()["items"][0]["format"] is None
 
+
+# Forms -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_comes_in_a_form(shared: Api) -> None:
+    plain = shared.send(TINY).json()
+
+    answer = shared.post("/v1/datasets", files={"file": ("tiny.csv", TINY, "text/csv")})
+
+    assert answer.status_code == 200
+    assert answer.json()["id"] == plain["id"]
+
+
+@pytest.mark.parametrize("content", [parquet(SQUARES), gzip.compress(JSON_LINES)], ids=["Parquet", "JSON lines, gzip"])
+def test_a_file_in_a_form_may_say_nothing_of_itself(shared: Api, content: bytes) -> None:
+    answer = shared.post("/v1/datasets/preview", files={"file": content})
+
+    assert answer.json()["first_rows"][0] == {"x": 1, "y": "a"}
+
+
+def test_a_form_is_cut_off_at_the_limit_of_uploads(api_with_small_limits: Api) -> None:
+    answer = api_with_small_limits.post("/v1/datasets", files={"file": ("tiny.csv", TINY * 10, "text/csv")})
+
+    assert problem(answer, 413)["limit"] == "upload_bytes"
+
+
+def test_a_form_may_come_in_any_pieces(shared: Api) -> None:
+    form = httpx.Request("POST", "http://x", files={"file": ("tiny.csv", TINY, "text/csv")})
+    body = form.read()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for place in range(len(body)):
+            yield body[place : place + 1]
+
+    headers = {"Content-Type": form.headers["content-type"]}
+
+    answer = shared.post("/v1/datasets/preview", content=pieces(), headers=headers)
+
+    assert answer.json()["rows"] == 40
+
+
+BOUNDARY = "multipart/form-data; boundary=b"
+PART = b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\nx,y\n1,2\n3,4\n\r\n'
+BROKEN_FORMS: dict[str, tuple[bytes, str, int, str]] = {
+    "no boundary": (PART % b"file" + b"--b--\r\n", "multipart/form-data", 400, "no boundary in its Content-Type"),
+    "no form": (b"x,y\n1,2\n", BOUNDARY, 400, "The body is not a form of multipart/form-data"),
+    "nothing": (b"", BOUNDARY, 400, "the end of the body before that of its part"),
+    "no end": (PART % b"file", BOUNDARY, 400, "the end of the body before that of its part"),
+    "another name": (
+        PART % b"data" + b"--b--\r\n",
+        BOUNDARY,
+        422,
+        "expected one part, called file, got one called 'data'",
+    ),
+    "two files": (PART % b"file" * 2 + b"--b--\r\n", BOUNDARY, 422, "expected one part, called file, got two"),
+    "a file of another type": (
+        (PART % b"file").replace(b"\r\n\r\n", b"\r\nContent-Type: image/png\r\n\r\n", 1) + b"--b--\r\n",
+        BOUNDARY,
+        415,
+        "expected a part of text/csv or ",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_FORMS)
+def test_a_form_that_brings_no_file_is_refused(api: Api, name: str) -> None:
+    content, content_type, status, word = BROKEN_FORMS[name]
+
+    answer = api.post("/v1/datasets", content=content, headers={"Content-Type": content_type})
+
+    assert word in problem(answer, status)["detail"]
+    assert list((api.settings.data / "uploads").iterdir()) == []
+
+
+# Options -----------------------------------------------------------------------------------------------------------
 
 BAD_OPTIONS: dict[str, tuple[Json, str, str]] = {
     "a delimiter of two": ({"delimiter": ";;"}, "delimiter", "at most 1"),
