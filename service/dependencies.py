@@ -105,7 +105,7 @@ OnlyWhatIsNamed = Depends(_only_what_is_named)
 
 # What is said of an uploaded file ------------------------------------------------------------------------------------
 
-Text = Annotated[str, Field(max_length=500)]
+Text = Annotated[str, Field(max_length=500, pattern=NO_NUL)]
 TYPES: TypeAdapter[Mapping[str, ColumnType]] = TypeAdapter(dict[Text, ColumnType])
 NA: TypeAdapter[Iterable[str]] = TypeAdapter(Annotated[list[Text], Field(max_length=100)])
 ValueT = TypeVar("ValueT")

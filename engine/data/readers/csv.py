@@ -38,8 +38,8 @@ def open_csv(source: Path, scratch: Path, options: Options, bounds: Bounds) -> C
     delimiter = options.delimiter or delimiter_of(source)
     bounds.check(0, width_of(source, delimiter))
     decimals = (options.decimal,) if options.decimal else (".",) if delimiter == "," else (".", ",")
-    names, has_header = _header(source, delimiter, decimals, options, warnings)
-    bounds.check(0, len(names))
+    first = _first_row(source, delimiter, bounds)
+    names, has_header = _header(first, decimals, options, warnings)
     check_names(names)
     return Contents(
         names,
@@ -90,14 +90,20 @@ def _number_cells(name: str, cells: Any, blanks: Any, decimals: tuple[str, ...],
 # The first row -----------------------------------------------------------------------------------------------------
 
 
-def _header(
-    source: Path, delimiter: str, decimals: tuple[str, ...], options: Options, warnings: list[str]
-) -> tuple[list[str], bool]:
-    """The columns' names, and whether the first row is where they stand. What should be said goes to `warnings`."""
-    first = next((batch for batch in _batches(source, delimiter, None) if batch.num_rows), None)
+def _first_row(source: Path, delimiter: str, bounds: Bounds) -> list[str]:
+    """The first row's cells."""
+    batches = _batches(source, delimiter, bounds.columns, skips_ragged=True)
+    first = next((batch for batch in batches if batch.num_rows), None)
     if first is None:
         raise _empty()
-    cells = [str(column[0].as_py()).strip() for column in first.columns]
+    bounds.check(0, first.num_columns)
+    return [str(column[0].as_py()).strip() for column in first.columns]
+
+
+def _header(
+    cells: list[str], decimals: tuple[str, ...], options: Options, warnings: list[str]
+) -> tuple[list[str], bool]:
+    """The columns' names, and whether the first row is where they stand. What should be said goes to `warnings`."""
     has_header = options.header
     if has_header is None:
         has_header = not _are_numbers(cells, decimals, options)
@@ -140,16 +146,15 @@ def _blocks(source: Path, delimiter: str, width: int, has_header: bool) -> Itera
         raise _never_closed(line)  # pyarrow takes the file's end for the cell's
 
 
-def _batches(source: Path, delimiter: str, width: int | None, *, skipped: int = 0) -> Iterator[Any]:
-    """Record batches of text columns f0, f1, …; so many rows stand before the first of data.
-
-    Where the width is not known yet, ragged rows are left out, to be refused once it is.
-    """
+def _batches(
+    source: Path, delimiter: str, width: int, *, skipped: int = 0, skips_ragged: bool = False
+) -> Iterator[Any]:
+    """Record batches of text columns f0, f1, …; so many rows stand before the first of data."""
     ragged: list[Any] = []
 
     def refuse(row: Any) -> str:
         ragged.append(row)
-        return "skip" if width is None else "error"
+        return "skip" if skips_ragged else "error"
 
     try:
         reader = pa.csv.open_csv(
@@ -157,7 +162,7 @@ def _batches(source: Path, delimiter: str, width: int | None, *, skipped: int = 
             read_options=pa.csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, autogenerate_column_names=True),
             parse_options=pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=refuse),
             convert_options=pa.csv.ConvertOptions(
-                column_types={f"f{place}": pa.string() for place in range(width or width_of(source, delimiter))},
+                column_types={f"f{place}": pa.string() for place in range(width)},
                 strings_can_be_null=False,
                 check_utf8=False,
             ),

@@ -111,6 +111,12 @@ def test_a_first_row_of_numbers_alone_is_data() -> None:
     )
 
 
+def test_names_may_be_spread_over_lines_and_look_like_numbers() -> None:
+    found, _ = read_csv('"two\nlines";"01";""\n1;2;3\n4;5;6\n')
+
+    assert found.schema.names == ("two\nlines", "01", "column_3")
+
+
 def test_a_ragged_row_without_a_header_is_numbered_from_the_first() -> None:
     with pytest.raises(DataError, match=r"rows\[1\]: expected 2 cells as in the first row, got 1 in data row 2"):
         read_csv("1,2\n3\n5,6\n")
