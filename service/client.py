@@ -7,6 +7,7 @@ with Client("http://127.0.0.1:8000") as chainrule:
 """
 
 import ipaddress
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,22 @@ from service.schemas.problems import FaultBody, ProblemBody
 from service.schemas.runs import PlanBody, RunBody, RunSummary
 
 DEFAULT_URL = "http://127.0.0.1:8000"
-MEDIA_TYPES = {".csv": "text/csv", ".json": "application/json"}
+MEDIA_TYPES = {
+    ".csv": "text/csv",
+    ".tsv": "text/tab-separated-values",
+    ".json": "application/json",
+    ".jsonl": "application/x-ndjson",
+    ".ndjson": "application/x-ndjson",
+    ".parquet": "application/vnd.apache.parquet",
+    ".arrow": "application/vnd.apache.arrow.file",
+    ".feather": "application/vnd.apache.arrow.file",
+    ".arrows": "application/vnd.apache.arrow.stream",
+    ".npy": "application/x-npy",
+    ".npz": "application/x-npz",
+}
+"""By the ending of a file's name, without .gz behind it."""
+ANY_MEDIA_TYPE = "application/octet-stream"
+"""Of a file whose first bytes are to say what it is."""
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
@@ -80,23 +96,25 @@ class Client:
 
     # Datasets ------------------------------------------------------------------------------------------------------
 
-    def upload(self, path: str | Path, *, name: str | None = None) -> DatasetBody:
-        """Upload a CSV or JSON file."""
+    def upload(self, path: str | Path, *, name: str | None = None, **options: Any) -> DatasetBody:
+        """Upload a file of any format; `options` say how to read it: `delimiter=";"`, `types={"zip": "text"}`."""
         path = Path(path)
-        media_type = MEDIA_TYPES.get(path.suffix.lower(), "text/csv")
         with path.open("rb") as file:
-            return self._upload(file, name=name or path.stem, media_type=media_type)
+            return self._upload(file, name=name or _plain(path).stem, media_type=media_type_of(path), options=options)
 
-    def upload_bytes(self, content: bytes, *, name: str, media_type: str = "text/csv") -> DatasetBody:
+    def upload_bytes(self, content: bytes, *, name: str, media_type: str = "text/csv", **options: Any) -> DatasetBody:
         """Upload a table's bytes."""
-        return self._upload(content, name=name, media_type=media_type)
+        return self._upload(content, name=name, media_type=media_type, options=options)
 
-    def _upload(self, content: bytes | BinaryIO, *, name: str, media_type: str) -> DatasetBody:
+    def _upload(
+        self, content: bytes | BinaryIO, *, name: str, media_type: str, options: Mapping[str, Any]
+    ) -> DatasetBody:
         """Send a table, a file in blocks. How long the server may parse it is for its own limit to say."""
+        said = {key: json.dumps(value) if key in ("types", "na") else value for key, value in options.items()}
         answer = self._request(
             "POST",
             "/v1/datasets",
-            params={"name": name},
+            params={"name": name, **said},
             content=content,
             headers={"Content-Type": media_type},
             timeout=httpx.Timeout(self.timeout_seconds, read=None),
@@ -301,6 +319,15 @@ class Client:
                 _raise_for(answer)
                 return answer
         raise AssertionError("unreachable")
+
+
+def media_type_of(path: Path) -> str:
+    """What a file seems to be by its name."""
+    return MEDIA_TYPES.get(_plain(path).suffix.lower(), ANY_MEDIA_TYPE)
+
+
+def _plain(path: Path) -> Path:
+    return path.with_suffix("") if path.suffix.lower() == ".gz" else path
 
 
 def _is_loopback(host: str) -> bool:

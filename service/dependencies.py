@@ -1,12 +1,16 @@
 """What routes ask for in their signatures."""
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Annotated, Any
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Depends, Path, Query, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from pydantic import Field, TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
 
+from engine.data import ENCODINGS, Options
+from engine.data.schema import ColumnType
 from service.errors import Fault, Parameter, Unprocessable, UnsupportedMediaType
 from service.schemas.base import NO_NUL
 from service.security import media_type_of
@@ -69,7 +73,7 @@ MediaType = Annotated[str, Depends(_media_type)]
 async def _only_what_is_named(request: Request, kind: MediaType) -> None:
     """Refuse query parameters, and a body of another media type, that the route does not name. Not in a thread."""
     route: APIRoute = request.scope["route"]
-    known = tuple(field.alias for field in route.dependant.query_params)
+    known = tuple(_query_names(route.dependant))
     if unknown := [name for name in request.query_params if name not in known]:
         detail = f"there is no such query parameter; expected {', '.join(known) or 'none'}"
         faults = [Fault(Parameter("query", name[:60]), "extra_forbidden", detail, known) for name in unknown]
@@ -79,6 +83,13 @@ async def _only_what_is_named(request: Request, kind: MediaType) -> None:
         detail = f"expected {' or '.join(kinds)}, got {kind[:60] or 'none'}"
         fault = Fault(Parameter("header", "Content-Type"), UnsupportedMediaType.code, detail, kinds)
         raise UnsupportedMediaType(f"Content-Type: {detail}.", errors=[fault])
+
+
+def _query_names(dependant: Dependant) -> Iterator[str]:
+    """The query parameters of a route and of what it depends on."""
+    yield from (field.alias for field in dependant.query_params)
+    for each in dependant.dependencies:
+        yield from _query_names(each)
 
 
 def _media_types(route: APIRoute) -> tuple[str, ...]:
@@ -91,6 +102,78 @@ def _media_types(route: APIRoute) -> tuple[str, ...]:
 
 OnlyWhatIsNamed = Depends(_only_what_is_named)
 """Of every route: what its documentation does not name is refused, not ignored."""
+
+# What is said of an uploaded file ------------------------------------------------------------------------------------
+
+Text = Annotated[str, Field(max_length=500, pattern=NO_NUL)]
+TYPES: TypeAdapter[Mapping[str, ColumnType]] = TypeAdapter(dict[Text, ColumnType])
+NA: TypeAdapter[Iterable[str]] = TypeAdapter(Annotated[list[Text], Field(max_length=100)])
+ValueT = TypeVar("ValueT")
+
+
+def _file_options(
+    request: Request,
+    delimiter: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=1,
+            pattern=r"^[\t !#-/:-@\[-`{-~]$",
+            description="What separates a CSV file's cells: a tab, a space or a punctuation mark, but no quote.",
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None, Query(description="A CSV file's encoding.", json_schema_extra={"enum": [*ENCODINGS]})
+    ] = None,
+    header: Annotated[bool | None, Query(description="Whether a CSV file's first row names its columns.")] = None,
+    decimal: Annotated[
+        Literal[".", ","] | None, Query(description="What stands before the decimals in a CSV file.")
+    ] = None,
+    types: Annotated[
+        str | None,
+        Query(
+            max_length=4_000,
+            description="Columns' types, as a JSON object by name.",
+            examples=['{"zip": "text", "when": "datetime"}'],
+        ),
+    ] = None,
+    na: Annotated[
+        str | None,
+        Query(max_length=1_000, description="More spellings of a blank, as a JSON list.", examples=['["?", "-"]']),
+    ] = None,
+    na_only: Annotated[
+        bool, Query(description="Whether the spellings in `na` are all there are, beside the empty cell.")
+    ] = False,
+) -> Options:
+    if encoding is not None and encoding.lower() not in ENCODINGS:
+        raise _bad_option("encoding", f"expected one of {', '.join(ENCODINGS)}, got another", tuple(ENCODINGS))
+    return Options(
+        delimiter=delimiter,
+        encoding=encoding and encoding.lower(),
+        header=header,
+        decimal=decimal,
+        types=_json_option("types", types or "{}", TYPES, "an object of column types by name"),
+        na=tuple(_json_option("na", na or "[]", NA, "a list of at most 100 texts")),
+        na_only=na_only,
+        is_compressed=request.headers.get("content-encoding", "").strip().lower() == "gzip",
+    )
+
+
+def _json_option(name: str, text: str, kind: TypeAdapter[ValueT], expected: str) -> ValueT:
+    try:
+        return kind.validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = f"{str(first['loc'][0])[:60]}: " if first["loc"] else ""
+        raise _bad_option(name, f"expected {expected}, in JSON; {where}{first['msg']}") from error
+
+
+def _bad_option(name: str, detail: str, allowed: tuple[str, ...] | None = None) -> Unprocessable:
+    return Unprocessable(f"{name}: {detail}", errors=[Fault(Parameter("query", name), "invalid", detail, allowed)])
+
+
+FileOptions = Annotated[Options, Depends(_file_options)]
+"""What a user says of a file that is uploaded."""
 
 DatasetId = Annotated[str, Path(examples=["ds_0193d2f4c1a09f86d081884c7d65"], max_length=60, pattern=NO_NUL)]
 RunId = Annotated[str, Path(examples=["run_0193d2f4c1a09f86d081884c7d65"], max_length=60, pattern=NO_NUL)]

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.data import csv_rows, json_rows
+from engine.data import rows_of
 from engine.errors import DataError
-from service.client import Client, ProblemError
+from service.client import Client, ProblemError, media_type_of
 from service.schemas.predictions import PredictionsBody
 from service.schemas.runs import RunBody
 
@@ -20,10 +20,10 @@ class RowsRefused(Exception):  # noqa: N818 - said to the user in one sentence
 
 
 def predict_file(client: Client, run: RunBody, path: Path, *, checkpoint: str) -> PredictionsBody:
-    """What a run's network says of every row of a CSV or JSON file, all at the same moment of the run."""
-    answers = list[PredictionsBody]()
+    """What a run's network says of every row of a file of any format, all at the same moment of the run."""
+    answers, warnings = list[PredictionsBody](), list[str]()
     try:
-        for first, rows in _portions(_rows_in(path, run), client.limits()):
+        for first, rows in _portions(_rows_in(path, run, warnings), client.limits()):
             answers.append(_predict(client, run, rows, first, checkpoint))
             checkpoint = f"checkpoint:{answers[0].checkpoint}"
     except DataError as error:
@@ -33,7 +33,7 @@ def predict_file(client: Client, run: RunBody, path: Path, *, checkpoint: str) -
     return PredictionsBody(
         predictions=[each for answer in answers for each in answer.predictions],
         checkpoint=answers[0].checkpoint,
-        warnings=list(dict.fromkeys(warning for answer in answers for warning in answer.warnings)),
+        warnings=[*warnings, *dict.fromkeys(warning for answer in answers for warning in answer.warnings)],
     )
 
 
@@ -46,11 +46,10 @@ def _predict(client: Client, run: RunBody, rows: list[Any], first: int, checkpoi
         raise RowsRefused(f"among the rows from rows[{first}] on, counted from 0 again: {error}") from error
 
 
-def _rows_in(path: Path, run: RunBody) -> Iterable[Any]:
-    if path.suffix.lower() == ".json":
-        return json_rows(path)
+def _rows_in(path: Path, run: RunBody, warnings: list[str]) -> Iterable[Any]:
     features = run.preprocessing["features"]
-    return csv_rows(path, {feature["name"] for feature in features if feature["type"] != "text"})
+    numbers = {feature["name"] for feature in features if feature["type"] not in ("text", "datetime")}
+    return rows_of(path, media_type_of(path), numbers, warnings=warnings)
 
 
 def _portions(rows: Iterable[Any], limits: Mapping[str, int]) -> Iterator[tuple[int, list[Any]]]:

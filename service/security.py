@@ -26,6 +26,8 @@ from service.settings import Settings
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN_PATHS = frozenset({"/v1/health/live", "/v1/health/ready"})
 """Answered without a token, for load balancers."""
+UPLOAD_PATHS = frozenset({"/v1/datasets", "/v1/datasets/preview"})
+"""To which files are sent."""
 CLOSE = {"Connection": "close"}
 
 
@@ -44,7 +46,7 @@ class Door:
         limit = self._limit(scope["path"], headers)
         try:
             self._check(scope, headers)
-            _check_encoding(headers)
+            _check_encoding(scope["path"], headers)
             _check_length(headers, limit)
         except Problem as problem:
             await answer(problem, scope["path"])(scope, receive, send)
@@ -110,7 +112,7 @@ class Door:
     def _limit(self, path: str, headers: Headers) -> tuple[str, int]:
         """The name and value of the limit on this request's bytes."""
         limits = self.settings.limits
-        if path in ("/v1/datasets", "/v1/datasets/preview"):
+        if path in UPLOAD_PATHS:
             if media_type_of(headers) == "application/json":
                 return "json_upload_bytes", limits.json_upload_bytes
             return "upload_bytes", limits.upload_bytes
@@ -121,21 +123,22 @@ class Door:
         return "request_bytes", limits.request_bytes
 
 
-def _check_encoding(headers: Headers) -> None:
-    """A body comes as it is, in UTF-8: what is compressed would be larger than it is counted."""
+def _check_encoding(path: str, headers: Headers) -> None:
+    """A body comes as it is, in UTF-8: what is compressed would be larger than it is counted, but for files."""
     coding = headers.get("content-encoding", "").strip().lower() or "identity"
-    if coding != "identity":
-        raise _not_understood("Content-Encoding", "identity", coding)
+    known = ("identity", "gzip") if path in UPLOAD_PATHS else ("identity",)
+    if coding not in known:
+        raise _not_understood("Content-Encoding", known, coding)
     content_type = email.message.Message()
     content_type["content-type"] = headers.get("content-type", "")
     charset = content_type.get_content_charset("utf-8")
     if charset not in ("utf-8", "utf8"):
-        raise _not_understood("Content-Type", "charset=utf-8", f"charset={charset}")
+        raise _not_understood("Content-Type", ("charset=utf-8",), f"charset={charset}")
 
 
-def _not_understood(header: str, expected: str, got: str) -> UnsupportedMediaType:
-    detail = f"expected {expected}, got {got[:60]}"
-    fault = Fault(Parameter("header", header), UnsupportedMediaType.code, detail, (expected,))
+def _not_understood(header: str, expected: tuple[str, ...], got: str) -> UnsupportedMediaType:
+    detail = f"expected {' or '.join(expected)}, got {got[:60]}"
+    fault = Fault(Parameter("header", header), UnsupportedMediaType.code, detail, expected)
     return UnsupportedMediaType(f"{header}: {detail}.", errors=[fault])
 
 

@@ -23,6 +23,7 @@ class Limits(BaseSettings):
     header_bytes: Positive = 64 * KIB
     upload_bytes: Positive = 2 * GIB
     json_upload_bytes: Positive = 256 * MIB
+    decompressed_bytes: Positive = 4 * GIB
     request_bytes: Positive = 8 * MIB
     predict_bytes: Positive = 32 * MIB
     inspect_bytes: Positive = 32 * MIB

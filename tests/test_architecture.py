@@ -10,7 +10,10 @@ LIBRARIES = {
     "engine/spec.py": {"pydantic"},
     "engine/options.py": {"pydantic"},
     "engine/checkpoints.py": {"safetensors"},
-    "engine/data/readers.py": {"pyarrow"},
+    **{
+        f"engine/data/readers/{name}.py": {"pyarrow"}
+        for name in ("arrow", "columns", "csv", "json", "npy", "parquet", "tables")
+    },
 }
 """What the engine may import beside NumPy, by file."""
 ARROWS = {
@@ -33,6 +36,7 @@ ARROWS = {
         "service.store",
         "service.dependencies",
         "service.errors",
+        "service.forms",
         "service.problems",
         "service.settings",
         "service.metrics",

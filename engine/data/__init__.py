@@ -2,7 +2,7 @@
 
 from engine.data.preprocessing import Encoded, Preprocessing
 from engine.data.profile import profile
-from engine.data.readers import Bounds, Ingested, csv_rows, ingest_csv, ingest_json, json_rows, open_table
+from engine.data.readers import ANY, ENCODINGS, READERS, Bounds, Ingested, Options, ingest, open_table, rows_of
 from engine.data.schema import Column, Schema
 from engine.data.splits import Split, split_rows
 from engine.data.suspicions import suspicions
@@ -11,20 +11,22 @@ from engine.data.target_profile import target_profile
 from engine.data.targets import target_facts
 
 __all__ = [
+    "ANY",
+    "ENCODINGS",
+    "READERS",
     "Bounds",
     "Column",
     "Encoded",
     "Ingested",
+    "Options",
     "Preprocessing",
     "Schema",
     "Split",
     "Table",
-    "csv_rows",
-    "ingest_csv",
-    "ingest_json",
-    "json_rows",
+    "ingest",
     "open_table",
     "profile",
+    "rows_of",
     "split_rows",
     "suspicions",
     "target_facts",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.data.datetimes import seconds
 from engine.data.features import Feature
 from engine.data.schema import BLANKS, PADDING, ColumnType, spell
 from engine.data.table import BLANK, UNKNOWN
@@ -18,8 +19,9 @@ _NUMBERS = frozenset({int, float, type(None)})
 
 
 def number_columns(columns: Sequence[list[Any]], features: Sequence[Feature], problems: list[DataError]) -> Array:
-    """The cells of number and boolean columns (features, m) in float64, blanks as NaN."""
-    if set(map(type, chain.from_iterable(columns))) <= _NUMBERS and all(each.type != "boolean" for each in features):
+    """The cells of columns that are not text (features, m) in float64, blanks as NaN, moments as seconds since 1970."""
+    are_plain = all(each.type not in ("boolean", "datetime") for each in features)
+    if are_plain and set(map(type, chain.from_iterable(columns))) <= _NUMBERS:
         with suppress(OverflowError):
             numbers = np.array(columns, np.float64)
             if not np.isinf(numbers).any():
@@ -50,6 +52,9 @@ def _number(cell: Any, feature: Feature) -> float | str | None:
         if isinstance(cell, str) and _bare(cell) in ("true", "false"):
             return float(_bare(cell) == "true")
         return f"expected true or false, got {_shown(cell)}"
+    if feature.type == "datetime":
+        moment = seconds(cell.strip(PADDING)) if isinstance(cell, str) else None
+        return f"expected an ISO 8601 date or date-time, got {_shown(cell)}" if moment is None else moment
     if isinstance(cell, bool) or not isinstance(cell, (int, float)):
         return f"expected a number, got {_shown(cell)}"
     try:
@@ -69,7 +74,7 @@ def text_cells(cells: list[Any], feature: Feature, problems: list[DataError], wa
             problems.append(
                 DataError(f"rows[{number}].{feature.name}", f"expected a text, got {_shown(cell)}", code="wrong_type")
             )
-        text = _level(cell, feature.type)
+        text = cell if isinstance(cell, str) and cell in places else _level(cell, feature.type)
         codes[number] = BLANK if text is None else places.get(text, UNKNOWN)
         unknown += codes[number] == UNKNOWN
     if unknown and not feature.refuses_unseen:
@@ -85,7 +90,7 @@ def class_cells(cells: list[Any], target: Target, problems: list[DataError]) -> 
     codes = np.zeros(len(cells), np.int64)
     listed = ", ".join(target.classes[:20]) + (", …" if len(target.classes) > 20 else "")
     for number, cell in enumerate(cells):
-        text = _spelled(cell)
+        text = cell if isinstance(cell, str) and cell in places else _spelled(cell)
         if text not in places and isinstance(cell, float) and cell.is_integer():
             text = str(int(cell))
         if text is not None and target.type == "boolean":

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.data.datetimes import iso
 from engine.data.features import MAXIMUM_LEVELS
 from engine.data.schema import Column
 from engine.data.table import BLANK, Text, Values
@@ -29,7 +30,8 @@ def column_profile(column: Column, values: Values) -> Found:
 
     Numbers have minimum, quartiles, maximum, mean, standard deviation (with n − 1), skewness and a histogram, None
     where one is too large for float64; text and booleans, and integers with few distinct values, their most frequent
-    values with counts; text its mean and largest length in characters.
+    values with counts; text its mean and largest length in characters; moments minimum, quartiles, maximum and mean as
+    ISO 8601.
     """
     cells = values.codes if isinstance(values, Text) else values
     found: Found = {
@@ -49,7 +51,7 @@ def column_profile(column: Column, values: Values) -> Found:
     else:
         present = values[~np.isnan(values)]
         numbers, most = _numbers(column, present)
-        found |= numbers
+        found |= _moments(numbers) if column.type == "datetime" else numbers
         could_identify = column.type == "integer" and bool((present[1:] > present[:-1]).all())
     return found | {"warnings": list(_warnings(found, len(cells), most, could_identify=could_identify))}
 
@@ -81,6 +83,14 @@ def _numbers(column: Column, present: Array) -> tuple[Found, int]:
     if column.type == "integer" and len(starts) <= FEW:
         found["top"] = _top([column.spell(value) for value in ordered[starts]], counts)
     return found, int(counts.max())
+
+
+def _moments(found: Found) -> Found:
+    """The same of seconds since 1970, with places in time as ISO 8601."""
+    if found["distinct"] == 0:
+        return found
+    places = {name: iso(found[name]) for name in ("minimum", "maximum", "mean")}
+    return found | places | {"quartiles": [iso(quartile) for quartile in found["quartiles"]]}
 
 
 def _skewness(present: Array, mean: float) -> float | None:

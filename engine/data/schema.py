@@ -3,7 +3,9 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
-ColumnType = Literal["number", "integer", "boolean", "text"]
+from engine.data import datetimes
+
+ColumnType = Literal["number", "integer", "boolean", "datetime", "text"]
 
 BLANKS = frozenset({"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"})
 """Spellings of a cell that holds nothing."""
@@ -13,7 +15,7 @@ PADDING = " \t"
 
 @dataclass(frozen=True)
 class Column:
-    """One column. Every type but text is held as float64, with NaN for a blank."""
+    """One column. Every type but text is held as float64, with NaN for a blank; a moment as seconds since 1970."""
 
     name: str
     type: ColumnType
@@ -56,7 +58,9 @@ class Schema:
 
 
 def spell(value: float, kind: ColumnType) -> str:
-    """The plain form of a value: 7 for an integer, 7.5 for a number, true for a boolean."""
+    """The plain form of a value: 7 for an integer, 7.5 for a number, true for a boolean, ISO 8601 for a moment."""
     if kind == "boolean":
         return "true" if value else "false"
+    if kind == "datetime":
+        return datetimes.iso(value)
     return str(int(value)) if kind == "integer" else repr(float(value))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.data.datetimes import iso
 from engine.data.schema import Column, Schema
 from engine.parameters import Array
 
@@ -76,5 +77,10 @@ class Table:
 def _cells(column: Column, values: Values, places: Array) -> list[Cell]:
     if isinstance(values, Text):
         return [None if code < 0 else values.levels[code] for code in values.codes[places]]
-    convert: dict[str, Callable[[Any], Cell]] = {"integer": int, "boolean": bool, "number": float}
+    convert: dict[str, Callable[[Any], Cell]] = {
+        "integer": int,
+        "boolean": bool,
+        "number": float,
+        "datetime": iso,
+    }
     return [None if np.isnan(value) else convert[column.type](value) for value in values[places]]

@@ -77,6 +77,10 @@ def _check_columns(table: Table, spec: RunSpec) -> None:
 def _kind(table: Table, name: str, spec: RunSpec) -> str:
     """Whether a target column is of classes or numbers. Refuses one that does not vary."""
     column = table.schema.column(name)
+    if column.type == "datetime":
+        raise DataError(
+            "target", f"expected numbers or classes to learn, but {name} holds dates and times", code="datetime_target"
+        )
     values = table.values(name)
     if isinstance(values, Text):
         present, distinct = int((values.codes >= 0).sum()), len(values.levels)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -25,12 +26,16 @@ log = logging.getLogger(__name__)
 
 UPLOADS = "uploads"
 FOLDER = "datasets"
+TABLE = ".arrow"
+"""How the name of a parsed table's file ends."""
 LOST = "lost"
+PLAIN = {"delimiter": ",", "encoding": "utf-8", "header": True, "decimal": "."}
+"""The way a CSV file is read unless it, or a user, says otherwise."""
 
 
 def path_of(data: Path, dataset_id: str) -> Path:
     """Where a dataset's columns lie."""
-    return data / FOLDER / f"{dataset_id}.arrow"
+    return data / FOLDER / f"{dataset_id}{TABLE}"
 
 
 def table_of(data: Path, dataset_id: str) -> Table:
@@ -51,29 +56,34 @@ def listed(session: Session, *, limit: int, cursor: str | None) -> Page[DatasetR
     return datasets.newest(session, limit=limit, cursor=cursor)
 
 
-def add(database: Database, data: Path, parsed: Parsed, *, name: str, media_type: str) -> tuple[DatasetRow, bool]:
-    """Keep a parsed upload, or find the one made of the same bytes. Gives the row and whether it is new.
+def add(database: Database, data: Path, parsed: Parsed, *, name: str) -> tuple[DatasetRow, bool]:
+    """Keep a parsed upload, or find the one made of the same bytes in the same way. Gives it and whether it is new.
 
     The file is on the disk for good before the row that names it is committed, and gone where none is.
     """
-    digest = sha256(orjson.dumps(parsed.columns, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    digest = _digest(parsed)
     try:
         with database.read() as session:
             known = datasets.find_by_content(session, parsed.sha256, digest)
         if known is not None:
             return known, False
-        return _added(database, data, parsed, digest, name=name, media_type=media_type)
+        return _added(database, data, parsed, digest, name=name)
     finally:
         parsed.path.unlink(missing_ok=True)
 
 
-def _added(
-    database: Database, data: Path, parsed: Parsed, digest: str, *, name: str, media_type: str
-) -> tuple[DatasetRow, bool]:
+def _digest(parsed: Parsed) -> str:
+    """Of the columns and of how they were read, which the release that knew one way only left out."""
+    way = {name: value for name, value in parsed.format.items() if PLAIN.get(name) != value and name != "compression"}
+    return sha256(orjson.dumps([*parsed.columns, *([way] if way else [])], option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _added(database: Database, data: Path, parsed: Parsed, digest: str, *, name: str) -> tuple[DatasetRow, bool]:
     row = DatasetRow(
         id=new_id("ds"),
         name=name,
-        media_type=media_type,
+        media_type=parsed.media_type,
+        format=parsed.format,
         sha256=parsed.sha256,
         schema_sha256=digest,
         received_bytes=parsed.received_bytes,
@@ -150,6 +160,20 @@ def remove_file(data: Path, dataset_id: str) -> None:
     path_of(data, dataset_id).unlink(missing_ok=True)
 
 
+def remove_upload(source: Path) -> None:
+    """Remove what was received, and what the process that parsed it may have left beside it; its table stays."""
+    for path in source.parent.glob(f"{source.name}*"):
+        if path.suffix != TABLE:
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def clean_up(database: Database, data: Path) -> None:
     """Make the folders, and clear what a crash left: half-received uploads, and dataset files that no row names.
 
@@ -158,7 +182,7 @@ def clean_up(database: Database, data: Path) -> None:
     for folder in (data / UPLOADS, data / FOLDER):
         folder.mkdir(parents=True, exist_ok=True)
     for leftover in (data / UPLOADS).iterdir():
-        leftover.unlink(missing_ok=True)
+        _remove(leftover)
     with database.read() as session:
         known = datasets.ids(session)
     for path in (data / FOLDER).glob("ds_*.arrow"):

@@ -3,23 +3,19 @@
 What an upload can do to a parser then ends that process and nothing else.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from engine.data import Bounds, ingest_csv, ingest_json, open_table, profile
+from engine.data import Bounds, Options, ingest, open_table, profile
 from engine.errors import DataError
-from service.errors import TooLarge, Unavailable, Unprocessable
+from service.errors import Fault, Parameter, Problem, TooLarge, Unavailable, Unprocessable
 from service.processes import context, let_signals_in, limit_memory
 from service.settings import Limits
 
-INGESTERS: dict[str, Callable[[Path, Path, Bounds], Any]] = {
-    "text/csv": ingest_csv,
-    "application/json": ingest_json,
-}
-"""The readers, by media type."""
+LIMITS = {"decompressed_too_large": "decompressed_bytes", "json_too_large": "json_upload_bytes"}
+"""The limit that an engine's error is about, by its code."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +23,8 @@ class Parsed:
     """What an upload turned out to hold; its columns lie in the Arrow file at `path`."""
 
     path: Path
+    media_type: str
+    format: dict[str, Any]
     sha256: str
     received_bytes: int
     rows: int
@@ -35,18 +33,23 @@ class Parsed:
     warnings: tuple[str, ...]
 
 
-def parse(source: Path, target: Path, *, media_type: str, limits: Limits) -> dict[str, Any]:
-    """Parse `source` into an Arrow file at `target`; gives rows, columns, profile and warnings.
+def parse(source: Path, target: Path, *, media_type: str, options: Options, limits: Limits) -> dict[str, Any]:
+    """Parse `source` into an Arrow file at `target`; gives what `Parsed` has of it, and its first rows.
 
     Raises DataError for a file that can't be used, TooLarge or Unprocessable where it bursts its bounds, Unavailable
     where no process could be started.
     """
     started = context()
     receiver, sender = started.Pipe(duplex=False)
-    bounds = Bounds(limits.dataset_rows, limits.dataset_columns, limits.dataset_cells)
-    process = started.Process(
-        target=_work, args=(sender, source, target, media_type, bounds, limits.ingest_memory_bytes), daemon=True
+    bounds = Bounds(
+        limits.dataset_rows,
+        limits.dataset_columns,
+        limits.dataset_cells,
+        limits.decompressed_bytes,
+        limits.json_upload_bytes,
     )
+    work = (source, target, media_type, options, bounds)
+    process = started.Process(target=_work, args=(sender, limits.ingest_memory_bytes, *work), daemon=True)
     try:
         process.start()
     except (EOFError, ConnectionError) as error:
@@ -73,7 +76,7 @@ def parse(source: Path, target: Path, *, media_type: str, limits: Limits) -> dic
         process.close()
         receiver.close()
     if isinstance(answer, DataError):
-        raise answer
+        raise _problem_of(answer, limits)
     if answer is MemoryError:
         raise TooLarge(
             f"Reading the file needs more than {limits.ingest_memory_bytes} bytes of memory.",
@@ -83,14 +86,36 @@ def parse(source: Path, target: Path, *, media_type: str, limits: Limits) -> dic
     return dict(answer)
 
 
-def _work(sender: Connection, source: Path, target: Path, media_type: str, bounds: Bounds, memory: int) -> None:
+def _problem_of(error: DataError, limits: Limits) -> Problem | DataError:
+    """What is said of a limit or a query parameter, or the error itself where it is about the file."""
+    if error.code in LIMITS:
+        limit = LIMITS[error.code]
+        return TooLarge(error.message, limit=limit, maximum=getattr(limits, limit))
+    where, _, name = error.place.partition(".")
+    if where == "options":
+        faults = [Fault(Parameter("query", name), error.code, error.message)]
+        return Unprocessable(f"{name}: {error.message}", code=error.code, errors=faults)
+    return error
+
+
+def _work(
+    sender: Connection,
+    memory: int,
+    source: Path,
+    target: Path,
+    media_type: str,
+    options: Options,
+    bounds: Bounds,
+) -> None:
     let_signals_in()
     limit_memory(memory)
     try:
-        ingested = INGESTERS[media_type](source, target, bounds)
+        ingested = ingest(source, target, media_type, options=options, bounds=bounds)
         table = open_table(target)
         sender.send(
             {
+                "media_type": ingested.media_type,
+                "format": ingested.format,
                 "rows": ingested.row_count,
                 "columns": ingested.schema.to_json(),
                 "profile": profile(table),

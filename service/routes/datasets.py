@@ -4,15 +4,28 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from service.dependencies import Cursor, DatabaseDep, DatasetId, Limit, MediaType, ReadSession, SettingsDep, WriteTurn
+from engine.data import ANY, READERS, Options
+from service.dependencies import (
+    Cursor,
+    DatabaseDep,
+    DatasetId,
+    FileOptions,
+    Limit,
+    MediaType,
+    ReadSession,
+    SettingsDep,
+    WriteTurn,
+)
 from service.domain import datasets
 from service.domain.ingestion import Parsed, parse
 from service.errors import Unavailable
+from service.forms import MEDIA_TYPE as FORM
+from service.forms import FileForm
 from service.ids import new_id
 from service.problems import LOCATION, errors_of
 from service.schemas.base import NO_NUL, PageBody
@@ -25,14 +38,29 @@ router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
 BLOCK_BYTES = 1024 * 1024
 LISTED_RUNS = 20
 """Of those that use a dataset, shown with it."""
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "text/csv": {"schema": {"type": "string"}, "example": "x,y\n1,a\n2,b\n3,a\n"},
+    "text/tab-separated-values": {"schema": {"type": "string"}, "example": "x\ty\n1\ta\n2\tb\n3\ta\n"},
+    "application/json": {
+        "schema": {"type": "object"},
+        "example": {"columns": {"x": [1, 2, 3], "y": ["a", "b", "a"]}},
+    },
+    "application/x-ndjson": {"schema": {"type": "string"}, "example": '{"x": 1, "y": "a"}\n{"x": 2, "y": "b"}\n'},
+    "application/jsonl": {"schema": {"type": "string"}, "example": '{"x": 1, "y": "a"}\n{"x": 2, "y": "b"}\n'},
+}
+BINARY = {"schema": {"type": "string", "format": "binary"}}
 UPLOAD = {
     "requestBody": {
         "required": True,
         "content": {
-            "text/csv": {"schema": {"type": "string"}, "example": "x,y\n1,a\n2,b\n3,a\n"},
-            "application/json": {
-                "schema": {"type": "object"},
-                "example": {"columns": {"x": [1, 2, 3], "y": ["a", "b", "a"]}},
+            **{media_type: EXAMPLES.get(media_type, BINARY) for media_type in (*READERS, ANY)},
+            FORM: {
+                "schema": {
+                    "type": "object",
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                    "required": ["file"],
+                    "additionalProperties": False,
+                }
             },
         },
     }
@@ -59,30 +87,34 @@ async def create_dataset(
     media_type: MediaType,
     settings: SettingsDep,
     database: DatabaseDep,
+    options: FileOptions,
     name: Annotated[
         str, Query(min_length=1, max_length=200, pattern=NO_NUL, description="What to call it.")
     ] = "dataset",
 ) -> DatasetBody:
-    """Upload a table: CSV with a header line, or JSON as columns or rows. It is streamed to the disk and hashed.
+    """Upload a table: CSV, JSON, Parquet, Arrow or NumPy's arrays, plain or compressed by gzip.
 
-    The types of its columns are read off the whole of each. The same bytes sent again give the dataset they made.
+    It is streamed to the disk and hashed. How a CSV file is written and what its columns hold is found out by reading
+    the whole of it, unless the query says so. The same bytes read in the same way give the dataset they made.
     """
-    parsed, _ = await _received(request, media_type, settings)
+    parsed, _ = await _received(request, media_type, options, settings)
     async with request.app.state.turns["write"]:
-        row, is_new = await run_in_threadpool(
-            datasets.add, database, settings.data, parsed, name=name, media_type=media_type
-        )
+        row, is_new = await run_in_threadpool(datasets.add, database, settings.data, parsed, name=name)
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/v1/datasets/{row.id}"
     return DatasetBody.model_validate(row)
 
 
 @router.post("/preview", responses=errors_of(400, 413, 415, 422, 507), openapi_extra=UPLOAD)
-async def preview_dataset(request: Request, media_type: MediaType, settings: SettingsDep) -> PreviewBody:
-    """What a file holds: the types of its columns, its first rows, warnings. Nothing is stored."""
-    parsed, first_rows = await _received(request, media_type, settings)
+async def preview_dataset(
+    request: Request, media_type: MediaType, options: FileOptions, settings: SettingsDep
+) -> PreviewBody:
+    """What a file holds: how it is written, the types of its columns, its first rows, warnings. Nothing is stored."""
+    parsed, first_rows = await _received(request, media_type, options, settings)
     parsed.path.unlink(missing_ok=True)
     return PreviewBody(
+        media_type=parsed.media_type,
+        format=parsed.format,
         rows=parsed.rows,
         columns=[
             {**column, "warnings": parsed.profile["columns"][column["name"]]["warnings"]} for column in parsed.columns
@@ -93,23 +125,33 @@ async def preview_dataset(request: Request, media_type: MediaType, settings: Set
     )
 
 
-async def _received(request: Request, media_type: str, settings: Settings) -> tuple[Parsed, list[dict[str, object]]]:
+async def _received(
+    request: Request, media_type: str, options: Options, settings: Settings
+) -> tuple[Parsed, list[dict[str, object]]]:
     """Stream the body to a file block by block, then let a process of its own parse it."""
     source = settings.data / datasets.UPLOADS / new_id("upload")
-    target = source.with_suffix(".arrow")
+    target = source.with_suffix(datasets.TABLE)
+    form = FileForm(request.headers["content-type"]) if media_type == FORM else None
     try:
         file = await run_in_threadpool(source.open, "xb")
         try:
-            digest, size = await _stream(request, file)
+            digest, size = await _stream(request, file, form)
         finally:
             await run_in_threadpool(file.close)
         async with _ingest_turn(request, settings):
-            found = await run_in_threadpool(parse, source, target, media_type=media_type, limits=settings.limits)
+            found = await run_in_threadpool(
+                parse,
+                source,
+                target,
+                media_type=form.media_type if form else media_type,
+                options=options,
+                limits=settings.limits,
+            )
     except BaseException:
         target.unlink(missing_ok=True)
         raise
     finally:
-        source.unlink(missing_ok=True)
+        datasets.remove_upload(source)
     first_rows = found.pop("first_rows")
     return Parsed(path=target, sha256=digest, received_bytes=size, **found), first_rows
 
@@ -135,17 +177,19 @@ async def _ingest_turn(request: Request, settings: Settings) -> AsyncIterator[No
         turns.release()
 
 
-async def _stream(request: Request, file: BinaryIO) -> tuple[str, int]:
-    """Write the body to a file; gives its SHA-256 and size."""
+async def _stream(request: Request, file: BinaryIO, form: FileForm | None) -> tuple[str, int]:
+    """Write the body, or the file in its form, to a file; gives its SHA-256 and size."""
     digest, size, block = sha256(), 0, bytearray()
     async for chunk in request.stream():
-        block += chunk
+        block += form.feed(chunk) if form else chunk
         if len(block) >= BLOCK_BYTES or not chunk:  # an empty one is the last
             content = bytes(block)
             await run_in_threadpool(file.write, content)
             digest.update(content)
             size += len(content)
             block.clear()
+    if form:
+        form.finish()
     return digest.hexdigest(), size
 
 

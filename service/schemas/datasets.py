@@ -9,6 +9,7 @@ EXAMPLE: dict[str, Any] = {
     "id": "ds_0193d2f4c1a09f86d081884c7d65",
     "name": "iris",
     "media_type": "text/csv",
+    "format": {"delimiter": ",", "encoding": "utf-8", "header": True, "decimal": "."},
     "sha256": "5d09ecd1ccd4ea9a6ea2b0d1a8b1b3a1f4ad70f2b9f7c2f8e0d8b7c7a4c0e9d1",
     "received_bytes": 3975,
     "stored_bytes": 6874,
@@ -27,7 +28,7 @@ class ColumnBody(Body):
     """One column of a table."""
 
     name: str
-    type: Literal["number", "integer", "boolean", "text"]
+    type: Literal["number", "integer", "boolean", "datetime", "text"]
     missing: int
 
 
@@ -39,6 +40,8 @@ class DatasetBody(Body):
     id: str
     name: str
     media_type: str
+    format: dict[str, Any] | None
+    """How the file was read; null of datasets that are older than this field."""
     sha256: str
     """Of the bytes as they were received."""
     received_bytes: int
@@ -104,14 +107,15 @@ class HistogramBody(Body):
 class ColumnProfileBody(Body):
     """What one would look at first in a column; what its type does not have is left out."""
 
-    type: Literal["number", "integer", "boolean", "text"]
+    type: Literal["number", "integer", "boolean", "datetime", "text"]
     missing: int
     missing_share: float
     distinct: int
-    minimum: float | None = None
-    quartiles: list[float | None] | None = None
-    maximum: float | None = None
-    mean: float | None = None
+    minimum: float | str | None = None
+    """A moment is ISO 8601, and its deviation and histogram are in seconds."""
+    quartiles: list[float | str | None] | None = None
+    maximum: float | str | None = None
+    mean: float | str | None = None
     standard_deviation: float | None = None
     """With n − 1."""
     skewness: float | None = None
@@ -229,7 +233,7 @@ class PreviewBody(Body):
 
     model_config = example(
         {
-            "rows": 150,
+            **{name: EXAMPLE[name] for name in ("media_type", "format", "rows")},
             "columns": [{**column, "warnings": []} for column in EXAMPLE["columns"]],
             "first_rows": ROWS,
             "warnings": [],
@@ -237,6 +241,9 @@ class PreviewBody(Body):
         }
     )
 
+    media_type: str
+    format: dict[str, Any]
+    """How the file was read."""
     rows: int
     columns: list[PreviewColumnBody]
     first_rows: list[dict[str, Any]]

@@ -52,10 +52,12 @@ class DatasetRow(Row):
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
     media_type: Mapped[str] = mapped_column(String(100))
+    format: Mapped[Json | None]
+    """How it was read, such as `{"delimiter": ";"}`; null of datasets older than this column."""
     sha256: Mapped[str] = mapped_column(String(64), index=True)
     """Of the bytes as they were received."""
     schema_sha256: Mapped[str] = mapped_column(String(64))
-    """Of the resolved schema: with `sha256` it tells whether an upload is known."""
+    """Of the resolved schema and the format: with `sha256` it tells whether an upload is known."""
     received_bytes: Mapped[int] = mapped_column(BigInteger)
     stored_bytes: Mapped[int] = mapped_column(BigInteger)
     rows: Mapped[int] = mapped_column(BigInteger)

@@ -13,11 +13,14 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from engine.data import ANY, READERS
 from service.app import create_app
 from service.settings import Settings
 from service.store.database import Database
 from tests.support import TINY, server
 
+JSON_AND_TEXT = ("text/csv", "text/tab-separated-values", "application/json")
+"""Media types that schemathesis can write itself."""
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -25,7 +28,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-
+schemathesis.serializer.alias([media_type for media_type in READERS if media_type not in JSON_AND_TEXT], ANY)
 
 document = create_app(Settings(), Database("sqlite://")).openapi()
 api = schemathesis.openapi.from_dict(document)

@@ -21,7 +21,7 @@ def test_a_network_of_ten_million_parameters_trains_within_its_memory(tmp_path: 
 
 
 def test_an_upload_that_takes_more_memory_than_it_may_is_refused(tmp_path: Path) -> None:
-    with Api(tmp_path / "data", limits=Limits(ingest_memory_bytes=80_000_000)) as api:
+    with Api(tmp_path / "data", limits=Limits(ingest_memory_bytes=30_000_000)) as api:
         refused = api.send(b"x,y\n" + b"1.5,2.5\n" * 2_000_000)
 
     assert problem(refused, 413, "too_large")["limit"] == "ingest_memory_bytes"

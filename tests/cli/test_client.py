@@ -1,5 +1,6 @@
 """The client against real servers: what it sends, how long it waits, which way it goes."""
 
+import gzip
 import threading
 import tracemalloc
 from collections.abc import Iterator
@@ -106,6 +107,17 @@ def test_a_silent_server_is_told_from_an_absent_one(stranger: str) -> None:
 def test_an_address_that_is_none_is_a_sentence(url: str) -> None:
     with pytest.raises(Unreachable), Client(url) as client:
         client.limits()
+
+
+def test_a_files_name_and_options_say_how_it_is_read(served: Server, tmp_path: Path) -> None:
+    (tmp_path / "zips.tsv.gz").write_bytes(gzip.compress(b"zip\tx\n1\t?\n2\t3\n"))
+
+    dataset = served.client.upload(tmp_path / "zips.tsv.gz", types={"zip": "text"}, na=["?"], header=True)
+
+    assert (dataset.name, dataset.media_type) == ("zips", "text/tab-separated-values")
+    assert [(column.type, column.missing) for column in dataset.columns] == [("text", 0), ("integer", 1)]
+    assert dataset.format is not None
+    assert dataset.format["compression"] == "gzip"
 
 
 def test_bytes_are_uploaded_as_a_file_is(served: Server, tmp_path: Path) -> None:

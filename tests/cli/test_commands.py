@@ -1,5 +1,6 @@
 """The command line as a user meets it: real processes, exit codes, what stands on stdout and on stderr."""
 
+import gzip
 import json
 import os
 import re
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from engine import __version__
@@ -108,6 +111,9 @@ def trained(served: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 ROWS = {
     "csv": "word,x,yes\n w1,nan,true\n NA, 7 ,FALSE\n",
+    "tsv": "word\tx\tyes\n w1\tnan\ttrue\n NA\t7,0\tFALSE\n",
+    "txt": "word;x;yes\n w1;nan;true\n NA;7,0;FALSE\n",
+    "jsonl": '{"x": null, "yes": true, "word": " w1"}\n{"x": 7, "yes": "False", "word": "NA"}\n',
     "json": '[{"x": null, "yes": true, "word": " w1"}, {"x": 7, "yes": "False", "word": "NA"}]',
     "rows.json": '{"rows": [{"x": null, "yes": 1, "word": " w1"}, {"x": 7, "yes": 0, "word": null}]}',
     "columns.json": '{"columns": {"x": ["NaN", 7], "yes": ["TRUE", false], "word": [" w1", ""]}}',
@@ -126,6 +132,25 @@ def test_rows_of_a_file_mean_the_same_in_every_form(served: Server, trained: str
     assert answer["warnings"] == []
 
 
+def test_typed_and_compressed_rows_mean_the_same(served: Server, trained: str, tmp_path: Path) -> None:
+    plain = [{"x": None, "yes": True, "word": " w1"}, {"x": 7, "yes": False, "word": None}]
+    pq.write_table(pa.Table.from_pylist(plain), tmp_path / "rows.parquet")
+    (tmp_path / "rows.csv.gz").write_bytes(gzip.compress(ROWS["csv"].encode()))
+
+    for name in ("rows.parquet", "rows.csv.gz"):
+        done = chainrule("predict", trained, tmp_path / name, "--server", served.url, "--json")
+
+        assert json.loads(done.stdout) == served.client.predict(trained, plain).model_dump(mode="json")
+
+
+def test_a_file_in_another_encoding_is_predicted_with_a_warning(served: Server, trained: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_bytes(b"x,yes,word\n1,true,caf\xe9\n")
+
+    done = chainrule("predict", trained, tmp_path / "rows.csv", "--server", served.url)
+
+    assert "was read as Windows-1252" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
@@ -133,10 +158,10 @@ def test_rows_of_a_file_mean_the_same_in_every_form(served: Server, trained: str
         ("rows.csv", "x,yes,word\n1,true,w1\ninf,true,w1\n", "rows[1].x: expected a finite number, got inf"),
         ("rows.csv", "x,yes,word\n", "expected at least one row, got none"),
         ("rows.csv", "x,yes,word\n1,2\n", "rows[0]: expected 3 cells as in the header, got 2"),
-        ("rows.csv", "x;yes;word\n1;true;w1\n", "rows[0].x: expected this column, found none"),
+        ("rows.csv", "x:yes:word\n1:true:w1\n", "rows[0].x: expected this column, found none"),
         ("rows.json", '{"x": [1]}', "got the keys 'x'"),
         ("rows.json", "[1", "expected JSON"),
-        ("rows.csv", "x,yes,word\n1,true,caf\xe9\n", "expected text in UTF-8, got the byte 0xe9 at byte 21, line 2"),
+        ("rows.csv", "x,yes,word\n1,true,caf\x81\n", "got the byte 0x81 at byte 21, line 2"),
         ("rows.json", '[{"word": "caf\xe9"}]', "expected text in UTF-8, got the byte 0xe9 at byte 14, line 1"),
         ("rows.json", '[{"x": 1e999, "yes": true, "word": "w"}]', "rows[0]: expected finite numbers"),
     ],

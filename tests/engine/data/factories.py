@@ -6,27 +6,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.data import Bounds, Ingested, Table, ingest_csv, ingest_json, open_table
+from engine.data import Bounds, Ingested, Options, Table, ingest, open_table
 from engine.spec import RunSpec
 
 
-def read_csv(text: str | bytes, **bounds: int) -> tuple[Ingested, Table]:
+def read_csv(text: str | bytes, options: Options | None = None, **bounds: int) -> tuple[Ingested, Table]:
     """What a CSV file with this text turns out to hold."""
-    content = text.encode() if isinstance(text, str) else text
-    return _read(ingest_csv, content, Bounds(**bounds))
+    return read(text.encode() if isinstance(text, str) else text, "text/csv", options, **bounds)
 
 
-def read_json(content: Any, **bounds: int) -> tuple[Ingested, Table]:
+def read_json(content: Any, options: Options | None = None, **bounds: int) -> tuple[Ingested, Table]:
     """The same of JSON: text and bytes as they are, other things dumped."""
     text = content if isinstance(content, (str, bytes)) else json.dumps(content)
-    return _read(ingest_json, text.encode() if isinstance(text, str) else text, Bounds(**bounds))
+    return read(text.encode() if isinstance(text, str) else text, "application/json", options, **bounds)
 
 
-def _read(ingest: Any, content: bytes, bounds: Bounds) -> tuple[Ingested, Table]:
+def read(content: bytes, media_type: str, options: Options | None = None, **bounds: int) -> tuple[Ingested, Table]:
+    """The same of a file of any format."""
     with tempfile.TemporaryDirectory() as folder:  # what is mapped into memory outlives its file
         source, target = Path(folder, "source"), Path(folder, "table.arrow")
         source.write_bytes(content)
-        return ingest(source, target, bounds), open_table(target)
+        return ingest(source, target, media_type, options=options, bounds=Bounds(**bounds)), open_table(target)
 
 
 def table(**columns: Sequence[Any]) -> Table:

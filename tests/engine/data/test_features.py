@@ -67,9 +67,7 @@ def test_a_quantile_is_the_share_of_training_rows_below() -> None:
     assert beyond.X[:, 0].tolist() == [0, 1]
 
 
-@pytest.mark.parametrize(
-    ("first", "last", "transform"), [(0.0, 6.0, "none"), (0.0, 1e6, "log1p"), (-1.0, 1e6, "none")]
-)
+@pytest.mark.parametrize(("first", "last", "transform"), [(0.0, 6.0, "none"), (0.0, 1e6, "log1p"), (-1.0, 1e6, "none")])
 def test_what_is_very_skewed_and_never_negative_is_learned_by_its_logarithm(
     first: float, last: float, transform: str
 ) -> None:
