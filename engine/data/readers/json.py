@@ -47,7 +47,7 @@ def parsed(text: str, where: str) -> Any:
     """A JSON value, whose keys are unique and numbers finite. `where` begins what is said of broken JSON."""
 
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+        return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         place = f"{where}, column {error.colno}" if where else f"line {error.lineno}, column {error.colno}"
         raise DataError("file", f"expected JSON, got at {place}: {error.msg}", code="not_json") from error
@@ -68,6 +68,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(constant: str) -> Any:
     raise DataError("file", f"expected JSON, which has no {constant}; write null for a blank", code="infinite")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse)
 
 
 def texts_of(name: str, cells: Sequence[Any], rows_before: int) -> tuple[Any, frozenset[type]]:

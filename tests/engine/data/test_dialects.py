@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
-from engine.data import Options
+from engine.data import Options, Preprocessing
 from engine.errors import DataError
-from tests.engine.data.factories import read, read_csv, rows_of
+from tests.engine.data.factories import read, read_csv, rows_of, spec
 
 PLAIN = {"delimiter": ",", "encoding": "utf-8", "header": True, "decimal": "."}
 
@@ -272,3 +273,15 @@ def test_a_type_of_a_column_that_is_not_there_is_refused() -> None:
 def test_a_demanded_number_that_is_infinite_is_refused() -> None:
     with pytest.raises(DataError, match=r"rows\[1\].x: expected a finite number, got 1e999"):
         read_csv("x\n1\n1e999\n", Options(types={"x": "number"}))
+
+
+def test_a_text_seen_in_training_is_itself_in_a_request_though_it_spells_a_blank() -> None:
+    text = "country,x,y\n" + "".join(f"{('NA', 'DE', 'FR')[i % 3]},{i},{('None', 'b')[i % 2]}\n" for i in range(60))
+    _, table = read_csv(text, Options(na=("?",), na_only=True))
+    fitted = Preprocessing.fit(table, spec("y"))
+
+    sent = fitted.encode_rows([{"country": "NA", "x": 0, "y": "None"}], dtype="float64", with_targets=True)
+
+    assert sent.Y is not None
+    np.testing.assert_array_equal(sent.X[0], fitted.encode_features(table, np.array([0]), dtype="float64")[0])
+    np.testing.assert_array_equal(sent.Y[0], fitted.encode_targets(table, np.array([0]), dtype="float64")[0])
