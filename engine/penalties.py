@@ -51,8 +51,11 @@ def max_norm_plan(limit: float, layout: Layout, parameters: Array) -> Plan:
             yield call(np.multiply, columns, factors, columns)
 
 
-def penalty(l2: float, layout: Layout, parameters: Array) -> float:
-    """½λΣ‖W‖²."""
-    if not l2:
-        return 0.0
-    return 0.5 * l2 * sum(float(parameters[block].dot(parameters[block])) for block in _weight_blocks(layout))
+def penalty(l1: float, l2: float, layout: Layout, parameters: Array) -> float:
+    """λ₁Σ|W| + ½λ₂ΣW²."""
+    found = 0.0
+    if l1:
+        found += l1 * sum(float(np.abs(parameters[block]).sum()) for block in _weight_blocks(layout))
+    if l2:
+        found += 0.5 * l2 * sum(float(parameters[block].dot(parameters[block])) for block in _weight_blocks(layout))
+    return found

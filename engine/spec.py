@@ -40,6 +40,7 @@ Monitor = Literal[
     "validation.mae",
     "validation.rmse",
     "validation.r2",
+    "train.objective",
     "train.loss",
     "train.accuracy",
     "train.mae",
@@ -106,7 +107,9 @@ class NetworkSpec(Spec):
 class EarlyStoppingSpec(Spec):
     """Stop when the monitored number has not improved for `patience` epochs. The best parameters are kept anyway."""
 
-    monitor: Monitor | Literal["auto"] = Field("auto", description="`auto`: validation.loss, or train.loss without it.")
+    monitor: Monitor | Literal["auto"] = Field(
+        "auto", description="`auto`: validation.loss, else train.objective, with the penalty."
+    )
     patience: int = Field(30, ge=1, strict=True, description="Epochs without improvement before training ends.")
     min_delta: float = Field(0.0, ge=0, description="What counts as improvement.")
     target: float | None = Field(None, description="Also stop once the monitored number is this good.")
@@ -401,7 +404,7 @@ def _resolve_stopping(training: TrainingSpec, facts: TargetFacts, has_validation
     if stopping is None:
         return None
     if stopping.monitor == "auto":
-        return stopping.model_copy(update={"monitor": "validation.loss" if has_validation else "train.loss"})
+        return stopping.model_copy(update={"monitor": "validation.loss" if has_validation else "train.objective"})
     part, metric = stopping.monitor.split(".")
     place = "training.early_stopping.monitor"
     if part == "validation" and not has_validation:
@@ -411,7 +414,7 @@ def _resolve_stopping(training: TrainingSpec, facts: TargetFacts, has_validation
             f"use train.{metric if f'train.{metric}' in get_args(Monitor) else 'loss'} or another split",
             code="impossible_monitor",
         )
-    fitting = ["loss", *(name for name, each in METRICS.items() if each.task == facts.task)]
+    fitting = ["loss", "objective", *(name for name, each in METRICS.items() if each.task == facts.task)]
     if metric not in fitting:
         raise SpecError(
             place,

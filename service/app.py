@@ -29,6 +29,7 @@ from service.routes import (
     metrics,
     predictions,
     runs,
+    splits,
 )
 from service.security import Door
 from service.settings import Settings
@@ -41,6 +42,7 @@ ROUTERS = (
     events.router,
     checkpoints.router,
     predictions.router,
+    splits.router,
     evaluations.router,
     inspections.router,
     layers.router,

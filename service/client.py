@@ -26,6 +26,7 @@ from service.schemas.inspections import CheckBody, InspectionBody
 from service.schemas.predictions import PredictionsBody
 from service.schemas.problems import FaultBody, ProblemBody
 from service.schemas.runs import PlanBody, RunBody, RunSummary
+from service.schemas.splits import SplitBody
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 MEDIA_TYPES = {
@@ -265,6 +266,10 @@ class Client:
         """How good a run's network is on a part of its dataset, with its worst rows."""
         path = f"/v1/runs/{run_id}/evaluation"
         return self._get(EvaluationBody, path, part=part, checkpoint=checkpoint, worst=worst)
+
+    def split(self, run_id: str) -> SplitBody:
+        """The rows of each part of a run's split."""
+        return self._get(SplitBody, f"/v1/runs/{run_id}/split")
 
     def inspect(self, run_id: str, **questions: Any) -> InspectionBody:
         """Tensors of a forward and backward pass through a run's network."""

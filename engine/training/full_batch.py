@@ -41,5 +41,5 @@ class Objective:
         self.norm = sqrt(float(self.gradient.dot(self.gradient)))
         for each in self.penalty:
             each()
-        self.value = self.loss + penalty(self.l2, self.layout, self.parameters)
+        self.value = self.loss + penalty(0.0, self.l2, self.layout, self.parameters)
         np.copyto(self.place, theta)

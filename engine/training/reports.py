@@ -60,4 +60,4 @@ def monitored(training: TrainingSpec, *, has_validation: bool) -> str:
     stopping = training.early_stopping
     if stopping is not None and stopping.monitor != "auto":
         return stopping.monitor
-    return "validation.loss" if has_validation else "train.loss"
+    return "validation.loss" if has_validation else "train.objective"

@@ -12,6 +12,7 @@ from engine.metrics import Judged, Part, measure, rises
 from engine.network import Evaluator, Network
 from engine.optimizers import OPTIMIZERS
 from engine.parameters import Array, Layout, digest
+from engine.penalties import penalty
 from engine.spec import TrainingSpec
 from engine.training.chunks import Chunk, Chunks
 from engine.training.data import TrainingData
@@ -173,6 +174,7 @@ class Trainer:
         if data.X_validation is not None:
             values |= self._evaluate("validation", data.X_validation)
         self._check_end(values["train.loss"])
+        values["train.objective"] = self._objective(values["train.loss"])
         values["learning_rate"] = self._learning_rate()
         values["grad_norm"] = state.gradient_norm / self.steps_per_epoch
         values["seconds"] = seconds = state.seconds + perf_counter() - begun
@@ -196,6 +198,13 @@ class Trainer:
         return {
             f"{part}.{name}": value if value is not None and isfinite(value) else None for name, value in values.items()
         }
+
+    def _objective(self, loss: float | None) -> float | None:
+        """What training minimizes: the loss and the penalty."""
+        if loss is None:
+            return None
+        learned = self.served[: self.network.parameter_count]
+        return loss + penalty(self.training.l1, self.training.l2, Layout(self.network.shapes), learned)
 
     def _note_best(self, value: float | None) -> bool:
         """Keep the parameters if they are the best so far, and count the epochs without enough improvement."""

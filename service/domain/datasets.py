@@ -43,6 +43,15 @@ def table_of(data: Path, dataset_id: str) -> Table:
     return open_table(path_of(data, dataset_id))
 
 
+def table_at_hand(data: Path, dataset_id: str) -> Table:
+    """The same for an answer: Conflict where the file is not in the data folder."""
+    try:
+        return table_of(data, dataset_id)
+    except FileNotFoundError as error:
+        detail = f"The file of dataset {dataset_id} is not in the data folder."
+        raise Conflict(detail, code="dataset_missing") from error
+
+
 def get(session: Session, dataset_id: str) -> DatasetRow:
     """The dataset, or NotFound."""
     row = datasets.get(session, dataset_id)

@@ -15,7 +15,7 @@ from engine.network import Evaluator
 from engine.parameters import Array
 from service.domain import datasets
 from service.domain.checkpoints import Moment
-from service.errors import Conflict, Fault, Parameter, TooLarge, Unprocessable
+from service.errors import Fault, Parameter, TooLarge, Unprocessable
 from service.settings import Limits
 
 Answer = dict[str, Any]
@@ -27,11 +27,7 @@ ENCODED_NUMBERS = 2**21
 
 def evaluate(moment: Moment, data: Path, dataset_id: str, *, part: Part, worst_count: int, limits: Limits) -> Answer:
     """All metrics of a part, each target's tables, and the rows with the largest losses."""
-    try:
-        table = datasets.table_of(data, dataset_id)
-    except FileNotFoundError as error:
-        detail = f"The file of dataset {dataset_id} is not in the data folder."
-        raise Conflict(detail, code="dataset_missing") from error
+    table = datasets.table_at_hand(data, dataset_id)
     numbers = moment.preprocessing.split(table).part(part)
     _check(moment, numbers, part, limits)
     with np.errstate(all="ignore"):  # what is not finite is null in the answer

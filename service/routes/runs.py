@@ -24,7 +24,7 @@ from service.domain.runs import Labels
 from service.errors import Conflict, Fault, NotFound, Parameter
 from service.problems import LOCATION, errors_of, header
 from service.schemas.base import NO_NUL, PageBody
-from service.schemas.runs import PlanBody, RunBody, RunCreate, RunFork, RunSummary, RunUpdate, Status
+from service.schemas.runs import PlanBody, PreprocessingBody, RunBody, RunCreate, RunFork, RunSummary, RunUpdate, Status
 from service.store import runs as store
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
@@ -149,6 +149,12 @@ def list_runs(
 def get_run(run_id: RunId, session: ReadSession) -> RunBody:
     """A run: where it stands, what it was resolved to, its best and newest epoch."""
     return RunBody.of(runs.get(session, run_id))
+
+
+@router.get("/{run_id}/preprocessing", responses=errors_of(404, 422))
+def get_preprocessing(run_id: RunId, session: ReadSession) -> PreprocessingBody:
+    """What was fitted on the training rows: how each column becomes inputs, and the outputs words."""
+    return PreprocessingBody.of(runs.row_of(session, run_id))
 
 
 @router.patch("/{run_id}", responses=errors_of(400, 404, 422, 507))

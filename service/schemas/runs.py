@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field
 
+from engine.data import Preprocessing
 from engine.spec import RunSpec
 from engine.training import LearningRates
 from service.schemas.base import NO_NUL, Body, Request, example
@@ -12,6 +13,7 @@ from service.schemas.base import NO_NUL, Body, Request, example
 if TYPE_CHECKING:
     from service.domain.runs import RunDetail
     from service.domain.training import Plan
+    from service.store.tables import RunRow
 
 Status = Literal["queued", "running", "paused", "succeeded", "failed", "cancelled"]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
@@ -77,6 +79,32 @@ SUMMARY: dict[str, Any] = {
     "parent": None,
     "weights_digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
 }
+
+
+class PreprocessingBody(Body):
+    """How a run's columns become inputs of its network, and its outputs words; fitted on the training rows."""
+
+    inputs: list[str]
+    """A name for each input, in order: the column, with its level or part behind it."""
+    features: list[dict[str, Any]]
+    """The columns learned from: how each is encoded, what a blank is read as, and every number fitted."""
+    targets: list[dict[str, Any]]
+    dropped: list[str]
+    """Columns that carry nothing."""
+    split: dict[str, Any]
+    seed: int
+    weight: str | None
+    class_weights: dict[str, float] | None
+    """By class, how much its rows count; null where all count alike."""
+    warnings: list[str]
+
+    @classmethod
+    def of(cls, row: "RunRow") -> Self:
+        """Of a run's row."""
+        fitted = Preprocessing.from_json(row.preprocessing)
+        by_class = dict(zip(fitted.targets[0].classes, fitted.class_weights, strict=False))
+        content = fitted.to_json() | {"inputs": list(fitted.input_names), "class_weights": by_class or None}
+        return cls.model_validate({name: content[name] for name in cls.model_fields})
 
 
 class RunCreate(RunSpec):

@@ -52,7 +52,7 @@ def open_npz(source: Path, scratch: Path, options: Options, bounds: Bounds) -> C
                     _check_header(member, name[0].lower(), bounds)
                 with archive.open(name) as member:
                     files[name[0].lower()] = copy_bounded(member, scratch / f"{name[0]}.npy", bounds)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         raise DataError("file", f"expected an NPZ file, got one that can't be read: {error}", code="damaged") from error
     return _contents(files, bounds)
 

@@ -116,7 +116,7 @@ def test_the_profile_of_moments_is_in_their_own_words() -> None:
     assert found["standard_deviation"] == pytest.approx(86400 * np.sqrt(2 / 3))
 
 
-def test_moments_are_learned_from_as_numbers_and_read_alike_in_requests() -> None:
+def test_moments_are_learned_from_by_their_parts_and_read_alike_in_requests() -> None:
     text = "when,y\n" + "".join(f"2024-05-{day:02d},{day * 1.5}\n" for day in range(1, 29))
     _, table = read_csv(text)
     fitted = Preprocessing.fit(table, spec("y"))
@@ -124,7 +124,14 @@ def test_moments_are_learned_from_as_numbers_and_read_alike_in_requests() -> Non
     X = fitted.encode_features(table, dtype="float64")
     sent = fitted.encode_rows([{"when": "2024-05-03 00:00"}, {"when": None}, {"when": " 2024-05-03 "}], dtype="float64")
 
-    assert sent.X[0] == sent.X[2] == X[2]
+    assert fitted.input_names == (
+        "when.time",
+        "when.day_of_year_sin",
+        "when.day_of_year_cos",
+        "when.day_of_week_sin",
+        "when.day_of_week_cos",
+    )
+    assert sent.X[0].tolist() == sent.X[2].tolist() == X[2].tolist()
     with pytest.raises(DataError, match=r"rows\[0\].when: expected an ISO 8601 date or date-time, got a number"):
         fitted.encode_rows([{"when": 7}], dtype="float64")
     with pytest.raises(DataError, match=r"rows\[0\].when: expected an ISO 8601 date or date-time, got a text"):
