@@ -14,9 +14,11 @@ import pytest
 import typer
 
 from engine.catalogue import catalogue
+from engine.data import ANY, READERS
 from engine.data.schema import BLANKS
 from engine.inspection import REDUCTIONS
 from service.cli import app as command_line
+from service.forms import MEDIA_TYPE as FORM
 from service.schemas.runs import RunBody, RunCreate
 from service.settings import Limits, Settings
 from service.store.events import KINDS
@@ -89,6 +91,14 @@ def test_every_field_of_a_run_has_its_row() -> None:
     named = {name for cell in rows(API) for name in re.findall(r"`(\w+)`", cell)}
 
     assert set(RunBody.model_fields) <= named
+
+
+def test_every_file_format_and_what_can_be_said_of_it_is_named(shared: Api) -> None:
+    named = {name for cell in rows(API) for name in re.findall(r"`([^`]+)`", cell)}
+    parameters = shared.get("/openapi.json").json()["paths"]["/v1/datasets/preview"]["post"]["parameters"]
+
+    assert {*READERS, ANY, FORM} <= named
+    assert {parameter["name"] for parameter in parameters} <= named
 
 
 def test_every_event_reduction_and_blank_is_named() -> None:

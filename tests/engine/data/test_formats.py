@@ -140,6 +140,11 @@ def test_more_than_the_bounds_is_refused(media_type: str, bounds: dict[str, int]
     assert caught.value.code == "too_large"
 
 
+def test_the_rows_a_parquet_file_declares_are_checked_before_any_is_read() -> None:
+    with pytest.raises(DataError, match="expected at most 9 rows, got 200000 or more"):
+        read(parquet(pa.table({"x": np.zeros(200_000)})), PARQUET, rows=9)
+
+
 @pytest.mark.parametrize("media_type", WRITERS)
 def test_a_column_twice_is_refused(media_type: str) -> None:
     table = pa.Table.from_arrays([pa.array([1, 2]), pa.array([1, 2])], ["x", "x"])
