@@ -16,6 +16,7 @@ import typer
 from engine.catalogue import catalogue
 from engine.data import ANY, READERS
 from engine.data.schema import BLANKS
+from engine.defaults import split_of, with_defaults
 from engine.inspection import REDUCTIONS
 from service.cli import app as command_line
 from service.forms import MEDIA_TYPE as FORM
