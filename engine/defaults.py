@@ -21,7 +21,7 @@ PENALTY_OF_CLASSES, PENALTY_OF_NUMBERS, LARGEST_PENALTY = 2.0, 14.0, 0.1
 """λ·rows for classes, and for numbers of which a linear model explains nothing."""
 STEEP_RATE, GENTLE_RATE = 0.01, 0.003
 """The first learning rate of the network nobody asked for, and of one somebody did, which may be deep."""
-ROWS_OF_A_BATCH, BATCHES = (32, 64, 128, 256), 150
+ROWS_OF_A_BATCH, BATCHES = (64, 128, 256), 150
 """A batch is the smallest of these that makes no more than so many of an epoch."""
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 20_000, 10, 100
 

@@ -173,7 +173,9 @@ class Preprocessing:
     # Encoding ------------------------------------------------------------------------------------------------------
 
     def check(self, table: Table, split: Split, *, dtype: npt.DTypeLike) -> None:
-        """Refuse numbers of any part that the dtype can't hold once they are scaled, a column at a time."""
+        """Refuse weights that are none, and numbers of any part that the dtype can't hold once they are scaled."""
+        for part in (split.train, split.validation, split.test):
+            self.weights(table, part)
         rows = np.concatenate([split.train, split.validation, split.test])
         problems = list[DataError]()
         for feature in self.encoder.numeric:

@@ -35,7 +35,7 @@ def test_a_share_asked_for_stays() -> None:
 
 @pytest.mark.parametrize(
     ("rows", "batch", "epochs"),
-    [(100, 32, 100), (4800, 32, 100), (4801, 64, 100), (50_000, 256, 100), (10**6, 256, 10)],
+    [(100, 64, 100), (9600, 64, 100), (9601, 128, 100), (50_000, 256, 100), (10**6, 256, 10)],
 )
 def test_batches_and_epochs_by_rows(rows: int, batch: int, epochs: int) -> None:
     training = decided(rows).training

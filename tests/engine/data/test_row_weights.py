@@ -29,6 +29,7 @@ def asked(**more: Any) -> Any:
         "label",
         features=["x", "z"],
         split={"validation": 0, "test": 0, "stratify": False},
+        network={"layers": [{"type": "dense", "units": 4, "activation": "tanh"}]},
         preprocessing={"numbers": {"scaling": "none", "transform": "none"}},
         **{"training": TRAINING, **more},
     )
