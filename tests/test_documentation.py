@@ -185,7 +185,7 @@ def test_the_walk_with_curl_runs_as_written(tmp_path: Path) -> None:
     assert [form(each) for each in found] == [form(each) for each in shown]
     assert found[1]["predictions"][0]["label"] == shown[1]["predictions"][0]["label"]
     np.testing.assert_allclose(numbers(found[-1]), numbers(shown[-1]), rtol=1e-12)
-    assert np.load(tmp_path / "weights.npz", allow_pickle=False)["W.3"].shape == (32, 3)
+    assert np.load(tmp_path / "weights.npz", allow_pickle=False)["W.2"].shape == (128, 3)
 
 
 def form(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks training`, `predict` or `jobs`: measurements, never pass or fail."""
+"""`python -m tests.benchmarks training`, `predict`, `jobs` or `defaults`: measurements, never pass or fail."""
 
 import argparse
 import os
@@ -35,7 +35,10 @@ def _options() -> argparse.Namespace:
     jobs = benchmarks.add_parser("jobs", help="whole trainings: scripts beside scikit-learn's and PyTorch's, and runs")
     jobs.add_argument("--rounds", type=_positive, default=5, help="how often each is timed")
     jobs.add_argument("--epochs", type=_positive, default=100, help="of a run")
-    for each in (training, predict, jobs):
+    defaults = benchmarks.add_parser("defaults", help="how good runs are by default, beside tuned MLPs, on real tables")
+    defaults.add_argument("--splits", type=_positive, default=4, help="of each table")
+    defaults.add_argument("--table", action="append", help="only this one; again for several")
+    for each in (training, predict, jobs, defaults):
         each.add_argument("--threads", type=_positive, default=1, help="BLAS threads")
         each.add_argument("--json", action="store_true", help="print JSON for programs")
     return parser.parse_args()

@@ -36,6 +36,15 @@ def test_the_jobs_benchmark_times_scripts_and_runs() -> None:
     ]
 
 
+@pytest.mark.parametrize("table", ["iris", "penguins", "grunfeld"])
+def test_defaults_are_as_good_as_a_tuned_mlp(table: str) -> None:
+    command = [sys.executable, "-m", "tests.benchmarks", "defaults", "--table", table, "--splits", "2", "--json"]
+
+    [row] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+
+    assert row["defaults"] >= row["tuned"] - 0.03
+
+
 @pytest.mark.parametrize("name", ["tiny", "tabular"])
 def test_the_textbook_trains_to_our_weights(name: str) -> None:
     ours, textbook = trained(Workload(WORKLOADS[name].widths, batch_size=32, steps=20))

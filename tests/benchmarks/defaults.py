@@ -1,0 +1,128 @@
+"""How good a run is of which only the dataset and the target are said, beside scikit-learn's MLP tuned by hand.
+
+Both learn from the same rows of each table and are judged by the same others: accuracy, or R² of numbers.
+"""
+
+import argparse
+import json
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import TransformedTargetRegressor, make_column_transformer
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from engine.data import Bounds, Table, ingest, open_table
+from engine.spec import RunSpec
+from engine.training import TrainingState, train
+from service.domain.training import parts, plan
+from service.settings import Limits
+from tests.benchmarks.tables import TABLES, RealTable
+
+TEST_SHARE = 0.15
+
+
+def main(options: argparse.Namespace) -> None:
+    """Print, for each table, both scores: their means over the splits."""
+    rows = [compared(name, seeds=options.splits) for name in options.table or TABLES]
+    if options.json:
+        print(json.dumps(rows, indent=2))
+        return
+    print(f"Means over {options.splits} splits, {TEST_SHARE:.0%} of the rows held out: accuracy, or R² of numbers.\n")
+    print(f"{'table':14s} {'rows':>5s} {'score':>9s} {'defaults':>9s} {'tuned MLP':>10s} {'difference':>11s}")
+    for row in rows:
+        print(
+            f"{row['table']:14s} {row['rows']:5d} {row['score']:>9s} {row['defaults']:9.4f} {row['tuned']:10.4f} "
+            f"{row['defaults'] - row['tuned']:+11.4f}"
+        )
+
+
+def compared(name: str, *, seeds: int) -> dict[str, Any]:
+    """A table's name, rows and both scores."""
+    table = TABLES[name]
+    frame = table.load()
+    ours, theirs = [], []
+    for seed in range(seeds):
+        strata = frame[table.target] if table.is_classes else None
+        train_rows, test_rows = train_test_split(frame, test_size=TEST_SHARE, random_state=seed, stratify=strata)
+        ours.append(score(table, test_rows, by_default(table, train_rows, test_rows, seed)))
+        theirs.append(score(table, test_rows, by_tuned_mlp(table, train_rows, test_rows, seed)))
+    return {
+        "table": name,
+        "rows": len(frame),
+        "score": "accuracy" if table.is_classes else "R²",
+        "defaults": float(np.mean(ours)),
+        "tuned": float(np.mean(theirs)),
+    }
+
+
+def score(table: RealTable, rows: pd.DataFrame, predicted: Any) -> float:
+    """Accuracy of classes by name, or R² of numbers."""
+    true = rows[table.target]
+    if table.is_classes:
+        return float(np.mean([str(one) == str(other) for one, other in zip(true, predicted, strict=True)]))
+    y = true.to_numpy(np.float64)
+    return float(1 - np.square(y - predicted).sum() / np.square(y - y.mean()).sum())
+
+
+# Ours --------------------------------------------------------------------------------------------------------------
+
+
+def by_default(table: RealTable, known: pd.DataFrame, asked: pd.DataFrame, seed: int) -> list[Any]:
+    """What a run of the known rows says of the others. All of them train: the others are its test part."""
+    spec = RunSpec.model_validate({"target": table.target, "seed": seed, "split": {"test": 0}})
+    content = uploaded(known)
+    planned = plan(spec, content, Limits())
+    resolved, preprocessing, network = planned.resolved, planned.preprocessing, planned.network
+    data = parts(resolved, preprocessing, network, content).training
+    state = TrainingState.of(resolved, network, data)
+    for _ in train(network, data, resolved.training, state, seed=seed):
+        pass
+    best = state.best.parameters if state.best is not None else state.parameters
+    rows = json.loads(asked.drop(columns=[table.target]).to_json(orient="records"))
+    X = preprocessing.encode_rows(rows, dtype=resolved.training.dtype).X
+    answers = preprocessing.decode(network.predict(best, X))
+    return [answer["label" if table.is_classes else "value"] for answer in answers]
+
+
+def uploaded(rows: pd.DataFrame) -> Table:
+    """The table that an upload of the rows as CSV makes."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "table.csv", Path(folder) / "table.arrow"
+        rows.to_csv(source, index=False)
+        ingest(source, target, "text/csv", bounds=Bounds())
+        found = open_table(target)
+        for name in found.schema.names:
+            found.values(name)
+        return found
+
+
+# Theirs ------------------------------------------------------------------------------------------------------------
+
+
+def by_tuned_mlp(table: RealTable, known: pd.DataFrame, asked: pd.DataFrame, seed: int) -> Any:
+    """What scikit-learn's MLP says, behind the usual preprocessing."""
+    X = known.drop(columns=[table.target])
+    numbers = [name for name in X if pd.api.types.is_numeric_dtype(X[name])]
+    texts = [name for name in X if name not in numbers]
+    preprocessing = make_column_transformer(
+        (make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), numbers),
+        (make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")), texts),
+    )
+    if table.is_classes:
+        learner = MLPClassifier(random_state=seed, **table.tuned)
+    else:
+        mlp = MLPRegressor(random_state=seed, **table.tuned)
+        learner = TransformedTargetRegressor(mlp, transformer=StandardScaler())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = make_pipeline(preprocessing, learner).fit(X, known[table.target])
+    return model.predict(asked.drop(columns=[table.target]))
