@@ -53,6 +53,7 @@ def _check_columns(table: Table, spec: RunSpec) -> None:
     places |= {f"features[{i}]": name for i, name in enumerate(spec.features or ())}
     places |= {f"split.{kind}": name for kind in ("group", "time", "part") if (name := getattr(spec.split, kind))}
     places |= {"weight": spec.weight} if spec.weight is not None else {}
+    places |= {f"preprocessing.columns.{name}": name for name in spec.preprocessing.columns}
     listed = ", ".join(table.schema.names[:20]) + (", …" if len(known) > 20 else "")
     raise_all(
         [
