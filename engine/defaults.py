@@ -5,7 +5,7 @@ resolved spec says all of it, so that it describes the same training everywhere.
 """
 
 from math import ceil
-from typing import Any
+from typing import Any, Literal
 
 from engine.layers import DenseSpec, DropoutSpec, LayerSpec
 from engine.layers.activations import ReluSpec
@@ -17,8 +17,7 @@ FEW_ROWS = 3000
 """A validation part of fewer costs more than it gives: then all rows train but those of the test."""
 VALIDATION_SHARE, MOST_VALIDATION_ROWS = 0.1, 20_000
 
-PENALTY_OF_CLASSES, PENALTY_OF_NUMBERS, LARGEST_PENALTY = 2.0, 14.0, 0.1
-"""λ·rows for classes, and for numbers of which a linear model explains nothing."""
+LARGEST_PENALTY = 0.1
 STEEP_RATE, GENTLE_RATE = 0.01, 0.003
 """The first learning rate of the network nobody asked for, and of one somebody did, which may be deep."""
 ROWS_OF_A_BATCH, BATCHES = (64, 128, 256), 150
@@ -35,15 +34,12 @@ def split_of(asked: SplitSpec, rows: int) -> SplitSpec:
     return asked.model_copy(update={"validation": round(share, 6)})
 
 
-def with_defaults(spec: RunSpec, *, rows: int, unexplained: float | None) -> RunSpec:
-    """The spec with a training for so many rows. `unexplained` is None for classes.
-
-    For numbers it is the share of the target's variance that a linear model leaves. With Gaussian noise of variance σ²
-    and weights whose prior variance is τ² the most probable weights are those of λ = σ²/(τ²·rows) (Bishop 2006, eq.
-    3.55), so the noisier the target and the fewer the rows, the larger the penalty.
-    """
+def with_defaults(
+    spec: RunSpec, *, rows: int, task: Literal["classification", "regression"], unexplained: float
+) -> RunSpec:
+    """The spec with a training for so many rows; `unexplained` is the share of the target no linear model explains."""
     asked = spec.training
-    training = {**_recipe(spec), **_sizes(asked, rows), **_penalty(asked, rows, unexplained)}
+    training = {**_recipe(spec), **_sizes(asked, rows), **_penalty(asked, rows, task, unexplained)}
     is_open = {name: value for name, value in training.items() if name not in asked.model_fields_set}
     network = spec.network if "network" in spec.model_fields_set else NetworkSpec(layers=hidden_layers(rows))
     return spec.model_copy(update={"network": network, "training": asked.model_copy(update=is_open)})
@@ -76,9 +72,15 @@ def _sizes(asked: TrainingSpec, rows: int) -> dict[str, Any]:
     return {"batch_size": batch, "epochs": epochs}
 
 
-def _penalty(asked: TrainingSpec, rows: int, unexplained: float | None) -> dict[str, Any]:
-    """Two digits of it, so that the last bits of a machine's arithmetic don't matter."""
+def _penalty(asked: TrainingSpec, rows: int, task: str, unexplained: float) -> dict[str, Any]:
+    """λ falls with the rows and rises with the noise: 14u/rows for numbers, (1 + 5u²)/rows for classes.
+
+    With Gaussian noise of variance σ² and weights of prior variance τ² the most probable weights are those of λ =
+    σ²/(τ²·rows) (Bishop 2006, eq. 3.55). The noise of classes is in their likelihood already, but for labels that
+    nothing explains, which a wide network learns by heart. Two digits of λ, so that the last bits of a machine's
+    arithmetic don't matter.
+    """
     if getattr(asked.optimizer, "weight_decay", 0.0):
         return {"l2": 0.0}
-    sum_over_rows = PENALTY_OF_CLASSES if unexplained is None else PENALTY_OF_NUMBERS * unexplained
-    return {"l2": float(f"{min(LARGEST_PENALTY, sum_over_rows / rows):.2g}")}
+    of_all_rows = 14 * unexplained if task == "regression" else 1 + 5 * unexplained**2
+    return {"l2": float(f"{min(LARGEST_PENALTY, of_all_rows / rows):.2g}")}

@@ -127,7 +127,9 @@ def test_the_defaults_shown_are_the_defaults() -> None:
 
     least = RunCreate(dataset=shown["dataset"], target=shown["target"])
     split = split_of(least.split, 300)
-    decided = with_defaults(least.spec().model_copy(update={"split": split}), rows=255, unexplained=None)
+    decided = with_defaults(
+        least.spec().model_copy(update={"split": split}), rows=255, task="classification", unexplained=0.5
+    )
 
     assert RunCreate.model_validate(shown).spec() == decided
     assert set(shown) == set(RunCreate.model_fields)

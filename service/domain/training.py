@@ -75,13 +75,11 @@ def plan(spec: RunSpec, table: Table, limits: Limits) -> Plan:
 
 def _decided(spec: RunSpec, preprocessing: Preprocessing, table: Table, split: Split) -> RunSpec:
     """The spec with what it leaves open decided by the rows that train."""
-    noise = None
-    if preprocessing.facts.kind == "regression":
-        some = split.train[:: ceil(len(split.train) / MOST_ROWS)]
-        X = preprocessing.encode_features(table, some, dtype="float64")
-        noise = unexplained(X, preprocessing.encode_targets(table, some, dtype="float64"))
+    some = split.train[:: ceil(len(split.train) / MOST_ROWS)]
+    X = preprocessing.encode_features(table, some, dtype="float64")
+    noise = unexplained(X, preprocessing.encode_targets(table, some, dtype="float64"))
     split_as_made = spec.model_copy(update={"split": preprocessing.split_spec})
-    decided = with_defaults(split_as_made, rows=len(split.train), unexplained=noise)
+    decided = with_defaults(split_as_made, rows=len(split.train), task=preprocessing.facts.task, unexplained=noise)
     embedding = preprocessing.encoder.embedding(spec.preprocessing.embedding_dim)
     layers = decided.network.layers
     if embedding is None or (layers and layers[0].type == embedding.type):

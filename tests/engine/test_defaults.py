@@ -10,8 +10,8 @@ from engine.defaults import FEW_ROWS, split_of, with_defaults
 from engine.spec import RunSpec, SplitSpec
 
 
-def decided(rows: int = 255, noise: float | None = None, **spec: Any) -> RunSpec:
-    return with_defaults(RunSpec.model_validate({"target": "y", **spec}), rows=rows, unexplained=noise)
+def decided(rows: int = 255, noise: float = 0.5, task: Any = "classification", **spec: Any) -> RunSpec:
+    return with_defaults(RunSpec.model_validate({"target": "y", **spec}), rows=rows, task=task, unexplained=noise)
 
 
 @pytest.mark.parametrize(
@@ -44,10 +44,18 @@ def test_batches_and_epochs_by_rows(rows: int, batch: int, epochs: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "noise", "l2"), [(1000, None, 0.002), (1000, 1.0, 0.014), (1000, 0.1, 0.0014), (15, None, 0.1)]
+    ("task", "rows", "noise", "l2"),
+    [
+        ("classification", 1000, 0.0, 0.001),
+        ("classification", 1000, 1.0, 0.006),
+        ("regression", 1000, 1.0, 0.014),
+        ("regression", 1000, 0.1, 0.0014),
+        ("regression", 100_000, 0.1, 0.000014),
+        ("classification", 15, 1.0, 0.1),
+    ],
 )
-def test_the_penalty_follows_the_noise_and_the_rows(rows: int, noise: float | None, l2: float) -> None:
-    assert decided(rows, noise).training.l2 == pytest.approx(l2)
+def test_the_penalty_follows_the_noise_and_the_rows(task: str, rows: int, noise: float, l2: float) -> None:
+    assert decided(rows, noise, task).training.l2 == pytest.approx(l2)
 
 
 def test_the_penalty_is_left_to_an_optimizer_that_has_its_own() -> None:
@@ -83,7 +91,9 @@ def test_a_network_of_ones_own_starts_more_gently() -> None:
 def test_what_is_decided_stays_when_it_is_sent_again() -> None:
     first = decided(10_000, 0.5)
 
-    again = with_defaults(RunSpec.model_validate(first.model_dump(mode="json")), rows=50, unexplained=None)
+    again = with_defaults(
+        RunSpec.model_validate(first.model_dump(mode="json")), rows=50, task="regression", unexplained=1.0
+    )
 
     assert again == first
 
