@@ -414,6 +414,6 @@ def _split_warnings(table: Table, split: Split, draft: Preprocessing) -> list[st
                 f"split: each class of {names} keeps a row to train, so the {part} part has {found} of {wanted} rows; "
                 "stratify: false draws from all rows alike"
             )
-        elif share and not found:
+        elif share and not found and draft.split_spec.part is None:
             warnings.append(f"split: {used} rows are too few for a {part} part of {share:g}; it is empty")
     return warnings
