@@ -10,9 +10,10 @@ LIBRARIES = {
     "engine/spec.py": {"pydantic"},
     "engine/options.py": {"pydantic"},
     "engine/checkpoints.py": {"safetensors"},
+    "engine/data/writers.py": {"pyarrow"},
     **{
         f"engine/data/readers/{name}.py": {"pyarrow"}
-        for name in ("arrow", "columns", "csv", "json", "npy", "parquet", "tables")
+        for name in ("arrow", "columns", "csv", "json", "npy", "parquet", "stretches", "tables")
     },
 }
 """What the engine may import beside NumPy, by file."""
