@@ -1,9 +1,8 @@
 """Data: from a file to the numbers a network sees, and back to words."""
 
+from engine.data.notices import Notices
 from engine.data.preprocessing import Encoded, Preprocessing
 from engine.data.profile import profile
-from engine.data.notices import Notices
-from engine.data.outputs import Output
 from engine.data.readers import (
     ANY,
     ENCODINGS,

@@ -270,7 +270,7 @@ class Preprocessing:
         return [{"targets": dict(zip(names, answers, strict=True))} for answers in zip(*found, strict=True)]
 
     def outputs(self, A: Array, *, scores: bool = False) -> list[Output]:
-        """The same as `decode` by column: `label` and `probability_<class>` (with `scores`, `score_<class>`), or `value`.
+        """What `decode` says by column: `label` and `probability_<class>` (or `score_<class>`), or `value`.
 
         Of several targets each column begins with the target's name, and a value's is that name.
         """
@@ -283,7 +283,8 @@ class Preprocessing:
             what = "score" if scores else "probability"
             found.append(Output(f"{prefix}label", of_each.argmax(axis=1), target.classes))
             found += [
-                Output(f"{prefix}{what}_{name}", numbers) for name, numbers in zip(target.classes, of_each.T, strict=True)
+                Output(f"{prefix}{what}_{name}", numbers)
+                for name, numbers in zip(target.classes, of_each.T, strict=True)
             ]
         return found
 
