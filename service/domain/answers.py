@@ -4,7 +4,7 @@ Where a format says how many rows there are, or what is to be said of them, befo
 come when all rows were read; until then they lie in a file.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
@@ -21,7 +21,7 @@ KEPT_BYTES = 8 * BLOCK_BYTES
 """Of an answer that waits for its end, kept in memory."""
 
 
-def as_json(outputs: Outputs, scratch: Path) -> Iterator[bytes]:
+def as_json(outputs: Outputs, scratch: Path) -> Generator[bytes]:
     """Today's body: predictions, checkpoint, warnings."""
     with SpooledTemporaryFile(KEPT_BYTES, dir=str(scratch)) as file:
         for place, found in enumerate(_decoded(outputs)):
@@ -33,23 +33,23 @@ def as_json(outputs: Outputs, scratch: Path) -> Iterator[bytes]:
         yield b"]," + orjson.dumps(rest)[1:]
 
 
-def as_ndjson(outputs: Outputs, scratch: Path) -> Iterator[bytes]:
+def as_ndjson(outputs: Outputs, scratch: Path) -> Generator[bytes]:
     """A prediction on each line."""
     for found in _decoded(outputs):
         yield b"".join(orjson.dumps(each, option=orjson.OPT_APPEND_NEWLINE) for each in found)
 
 
-def as_csv(outputs: Outputs, scratch: Path) -> Iterator[bytes]:
+def as_csv(outputs: Outputs, scratch: Path) -> Generator[bytes]:
     """A line for each row, below the columns' names."""
     yield from _written(outputs, CsvWriter())
 
 
-def as_arrow(outputs: Outputs, scratch: Path) -> Iterator[bytes]:
+def as_arrow(outputs: Outputs, scratch: Path) -> Generator[bytes]:
     """A stream of record batches with the same columns."""
     yield from _written(outputs, ArrowWriter())
 
 
-def as_npy(outputs: Outputs, scratch: Path) -> Iterator[bytes]:
+def as_npy(outputs: Outputs, scratch: Path) -> Generator[bytes]:
     """Float64 (m, n): the probabilities, or scores, of the classes in their order, or values in the targets' units."""
     rows = width = 0
     with SpooledTemporaryFile(KEPT_BYTES, dir=str(scratch)) as file:
@@ -61,7 +61,7 @@ def as_npy(outputs: Outputs, scratch: Path) -> Iterator[bytes]:
         yield from _blocks(file)
 
 
-FORMATS: dict[str, tuple[str, Callable[[Outputs, Path], Iterator[bytes]]]] = {
+FORMATS: dict[str, tuple[str, Callable[[Outputs, Path], Generator[bytes]]]] = {
     "json": ("application/json", as_json),
     "csv": ("text/csv", as_csv),
     "arrow": ("application/vnd.apache.arrow.stream", as_arrow),

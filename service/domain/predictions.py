@@ -115,7 +115,7 @@ def question(content: Any, limits: Limits, at: str | None = None) -> Question:
 def answer(predictor: Predictor, rows: list[Any]) -> dict[str, Any]:
     """Predictions for the rows, in words. Raises DataError for rows that do not fit."""
     moment = predictor.moment
-    A, warnings = _outputs(predictor, Stretch(rows), None)
+    A, warnings = _outputs(moment, predictor.predict, Stretch(rows), Notices())
     return {
         "predictions": moment.preprocessing.decode(A, scores=moment.network.loss.scores),
         "checkpoint": moment.checkpoint_id,
@@ -123,15 +123,17 @@ def answer(predictor: Predictor, rows: list[Any]) -> dict[str, Any]:
     }
 
 
-def _outputs(predictor: Predictor, stretch: Stretch, notices: Notices | None) -> tuple[Array, tuple[str, ...]]:
+def _outputs(
+    moment: Moment, predict: Callable[[Array], Array], stretch: Stretch, notices: Notices
+) -> tuple[Array, tuple[str, ...]]:
     """A[L] (m, n_out) of the rows of a stretch, and what should be said of them."""
-    moment, dtype = predictor.moment, predictor.moment.parameters.dtype
+    preprocessing, dtype = moment.preprocessing, moment.parameters.dtype
     if stretch.columns:
-        encoded = moment.preprocessing.encode_columns(stretch.columns, dtype=dtype, notices=notices)
+        encoded = preprocessing.encode_columns(stretch.columns, dtype=dtype, notices=notices)
     else:
-        encoded = moment.preprocessing.encode_rows(stretch.rows, dtype=dtype, notices=notices)
-    check_inputs(moment.network, moment.preprocessing, encoded.X)
-    return predictor.predict(encoded.X), encoded.warnings
+        encoded = preprocessing.encode_rows(stretch.rows, dtype=dtype, notices=notices)
+    check_inputs(moment.network, preprocessing, encoded.X)
+    return predict(encoded.X), encoded.warnings
 
 
 # Many rows ---------------------------------------------------------------------------------------------------------
@@ -159,38 +161,37 @@ def outputs_of_rows(predictor: Predictor, rows: list[Any]) -> Outputs:
     """What a network says of rows that came in JSON."""
 
     def stretches(outputs: Outputs) -> Iterator[Array]:
-        A, outputs.warnings = _outputs(predictor, Stretch(rows), None)
+        A, outputs.warnings = _outputs(outputs.moment, predictor.predict, Stretch(rows), Notices())
         yield A
 
     return Outputs(predictor.moment, stretches)
 
 
-def outputs_of_file(
-    predictor: Predictor, source: Path, media_type: str, *, options: Options, limits: Limits
-) -> Outputs:
+def outputs_of_file(moment: Moment, source: Path, media_type: str, *, options: Options, limits: Limits) -> Outputs:
     """What a network says of the rows of a file. Its stretches raise DataError, or a problem that names a limit."""
-    preprocessing = predictor.moment.preprocessing
-    features = {feature.name: feature.type for feature in preprocessing.features}
+    features = {feature.name: feature.type for feature in moment.preprocessing.features}
     bounds = bounds_of(limits, json_bytes=limits.predict_bytes)
-    of_file, notices = list[str](), Notices()
     # whole batches of the network, so that rows get the same bits as when they are all sent in JSON
-    rows = STRETCH_ROWS - STRETCH_ROWS % predictor.moment.network.evaluation_rows
+    rows = STRETCH_ROWS - STRETCH_ROWS % moment.network.evaluation_rows
+    of_file, notices = list[str](), Notices()
 
     def stretches(outputs: Outputs) -> Iterator[Array]:
+        evaluator = Evaluator(moment.network, moment.parameters, rows=rows)
+        found = stretches_of(source, media_type, features, rows=rows, options=options, bounds=bounds, warnings=of_file)
         try:
-            for stretch in stretches_of(
-                source, media_type, features, rows=rows, options=options, bounds=bounds, warnings=of_file
-            ):
+            for stretch in found:
                 with _counted_from(notices.rows):
-                    A, of_rows = _outputs(predictor, stretch, notices)
+                    A, of_rows = _outputs(moment, evaluator.predict, stretch, notices)
                 outputs.warnings = (*of_file, *of_rows)
                 yield A
         except DataError as error:
             raise file_problem(error, limits, LIMITS) from error
+        finally:
+            found.close()
         if not notices.rows:
             raise DataError("file", "expected at least one row, got none", code="too_few_rows")
 
-    return Outputs(predictor.moment, stretches)
+    return Outputs(moment, stretches)
 
 
 @contextmanager

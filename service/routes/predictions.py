@@ -7,7 +7,7 @@ All else comes as files do, and is answered in stretches while it is read.
 """
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -135,7 +135,7 @@ async def predict(
     except BaseException:
         remove_upload(source)
         raise
-    outputs = predictions.outputs_of_file(predictor, source, kind, options=options, limits=settings.limits)
+    outputs = predictions.outputs_of_file(predictor.moment, source, kind, options=options, limits=settings.limits)
     return await _streamed(outputs, form, scratch, source, state)
 
 
@@ -191,7 +191,7 @@ async def _streamed(outputs: Outputs, form: str, scratch: Path, source: Path | N
 class _Answer:
     """The bytes of an answer, made in threads as they are sent."""
 
-    def __init__(self, blocks: Iterator[bytes], source: Path | None, state: State) -> None:
+    def __init__(self, blocks: Generator[bytes], source: Path | None, state: State) -> None:
         self._blocks, self._source, self._turns = blocks, source, state.turns["stretch"]
         self._first = b""
 
@@ -211,7 +211,7 @@ class _Answer:
 
     def close(self) -> None:
         """Remove what was received and made."""
-        self._blocks.close()  # type: ignore[attr-defined]
+        self._blocks.close()
         if self._source is not None:
             remove_upload(self._source)
 

@@ -4,7 +4,7 @@ Each format has its page and its line in `READERS`; what they have in common is 
 pyarrow is used in this folder and nowhere else.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -88,7 +88,7 @@ def stretches_of(
     options: Options | None = None,
     bounds: Bounds | None = None,
     warnings: list[str] | None = None,
-) -> Iterator[Stretch]:
+) -> Generator[Stretch]:
     """The rows of a file of any format, so many at once, as a run with these features by name is to read them.
 
     In text, a cell that spells a number in a feature of numbers is that number and all others come as they stand; cells
