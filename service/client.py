@@ -294,8 +294,10 @@ class Client:
                         answer.read()
                         _raise_for(answer)
                     yield from answer.iter_bytes()
+            except httpx.ConnectError as error:
+                raise Unreachable(f"no server answers at {self.url}: {error}") from error
             except httpx.TransportError as error:
-                raise Unreachable(f"no server at {self.url} gave a whole answer: {error}") from error
+                raise Unreachable(f"the server at {self.url} gave no whole answer: {error}") from error
 
     def evaluation(
         self, run_id: str, *, part: str = "test", checkpoint: str = "best", worst: int = 20
