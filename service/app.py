@@ -53,8 +53,10 @@ ROUTERS = (
 )
 
 PREDICTION_THREADS = 8
-TURNS = {"write": 8, "plan": max(2, os.cpu_count() or 1), "inspect": max(2, os.cpu_count() or 1)}
-"""How many requests may at once wait for the database's write lock, fit a run's data, look into a network."""
+_CORES = max(2, os.cpu_count() or 1)
+TURNS = {"write": 8, "plan": _CORES, "inspect": _CORES, "stretch": _CORES}
+"""How many requests may at once wait for the database's write lock, fit a run's data, look into a network, predict a
+stretch of a file."""
 
 DESCRIPTION = """\
 Train neural networks over HTTP, and see every gradient.

@@ -4,8 +4,9 @@ import errno
 import math
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -39,6 +40,7 @@ def _finite(number: float | None) -> float | None:
     return number
 
 
+PredictionFormat = Literal["csv", "json", "ndjson", "arrow", "npy"]
 LearningRate = Annotated[float | None, typer.Option(callback=_finite)]
 
 
@@ -258,18 +260,43 @@ def losses(
 @app.command()
 def predict(
     run: Run,
-    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="Rows as CSV, or as JSON.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="Rows in any format.")],
     at: At = "best",
+    format: Annotated[
+        PredictionFormat | None, typer.Option("--format", help="Write this. [default: a table to read]")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", dir_okay=False, help="A file. [default: standard output]")
+    ] = None,
     server: Server = None,
     json_output: AsJson = False,
 ) -> None:
     """Predict the rows of a file."""
     from service import console
-    from service.rows import predict_file
 
+    if output is not None and format is None:
+        raise typer.BadParameter("expected --format, which says what to write", param_hint="--output")
     with _client(server) as client:
-        answer = predict_file(client, client.run(run), file, checkpoint=at)
+        if format is not None:
+            _write(client.predict_stream(run, file, format=format, checkpoint=at), output)
+            return
+        answer = client.predict_file(run, file, checkpoint=at)
     console.as_json(answer) if json_output else console.predictions(answer)
+
+
+def _write(blocks: Iterable[bytes], output: Path | None) -> None:
+    """Write bytes as they come: to a file that is there once it is whole, or to standard output."""
+    if output is None:
+        for block in blocks:
+            sys.stdout.buffer.write(block)
+        return
+    partial = output.with_name(f"{output.name}.part")
+    try:
+        with partial.open("wb") as file:
+            file.writelines(blocks)
+        partial.replace(output)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @app.command()
@@ -556,7 +583,6 @@ FORESEEN = frozenset(
         "DatabaseUnusable",
         "BackupFailed",
         "BadSettings",
-        "RowsRefused",
     }
 )
 """Errors whose text is a sentence for the user; by name, so that no command loads the modules of another."""

@@ -111,11 +111,10 @@ class Client:
         self, content: bytes | BinaryIO, *, name: str, media_type: str, options: Mapping[str, Any]
     ) -> DatasetBody:
         """Send a table, a file in blocks. How long the server may parse it is for its own limit to say."""
-        said = {key: json.dumps(value) if key in ("types", "na") else value for key, value in options.items()}
         answer = self._request(
             "POST",
             "/v1/datasets",
-            params={"name": name, **said},
+            params={"name": name, **_said(options)},
             content=content,
             headers={"Content-Type": media_type},
             timeout=httpx.Timeout(self.timeout_seconds, read=None),
@@ -260,6 +259,46 @@ class Client:
         }
         return self._post(PredictionsBody, f"/v1/runs/{run_id}/predict", body)
 
+    def predict_file(
+        self, run_id: str, path: str | Path, media_type: str | None = None, *, checkpoint: str = "best", **options: Any
+    ) -> PredictionsBody:
+        """The same of the rows of a file of any format; `options` say how to read it, such as `delimiter=";"`."""
+        blocks = self.predict_stream(run_id, path, media_type, format="json", checkpoint=checkpoint, **options)
+        return PredictionsBody.model_validate_json(b"".join(blocks))
+
+    def predict_stream(
+        self,
+        run_id: str,
+        path: str | Path,
+        media_type: str | None = None,
+        *,
+        format: str = "csv",
+        checkpoint: str = "best",
+        **options: Any,
+    ) -> Iterator[bytes]:
+        """The same as a csv, ndjson, arrow, npy or json file, in bytes as they come. Unreachable if they break off."""
+        path = Path(path)
+        kind = media_type or media_type_of(path)
+        with path.open("rb") as file:
+            question = self._http.stream(
+                "POST",
+                f"/v1/runs/{run_id}/predict",
+                params={"format": format, "checkpoint": checkpoint, **_said(options)},
+                content=file,
+                headers={"Content-Type": ANY_MEDIA_TYPE if kind == "application/json" else kind},
+                timeout=httpx.Timeout(self.timeout_seconds, read=None),
+            )
+            try:
+                with question as answer:
+                    if not answer.is_success:
+                        answer.read()
+                        _raise_for(answer)
+                    yield from answer.iter_bytes()
+            except httpx.ConnectError as error:
+                raise Unreachable(f"no server answers at {self.url}: {error}") from error
+            except httpx.TransportError as error:
+                raise Unreachable(f"the server at {self.url} gave no whole answer: {error}") from error
+
     def evaluation(
         self, run_id: str, *, part: str = "test", checkpoint: str = "best", worst: int = 20
     ) -> EvaluationBody:
@@ -324,6 +363,11 @@ class Client:
                 _raise_for(answer)
                 return answer
         raise AssertionError("unreachable")
+
+
+def _said(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said of a file, as query parameters."""
+    return {name: json.dumps(value) if name in ("types", "na") else value for name, value in options.items()}
 
 
 def media_type_of(path: Path) -> str:

@@ -1,6 +1,7 @@
 """What routes ask for in their signatures."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Depends, Path, Query, Request
@@ -63,7 +64,7 @@ WriteSession = Annotated[Session, Depends(_writing, scope="function")]
 """A transaction that writes, committed before the answer leaves."""
 
 
-def _media_type(request: Request) -> str:
+async def _media_type(request: Request) -> str:  # not in a thread: every request asks
     return media_type_of(request.headers)
 
 
@@ -111,7 +112,7 @@ NA: TypeAdapter[Iterable[str]] = TypeAdapter(Annotated[list[Text], Field(max_len
 ValueT = TypeVar("ValueT")
 
 
-def _file_options(
+def _row_options(
     request: Request,
     delimiter: Annotated[
         str | None,
@@ -129,14 +130,6 @@ def _file_options(
     decimal: Annotated[
         Literal[".", ","] | None, Query(description="What stands before the decimals in a CSV file.")
     ] = None,
-    types: Annotated[
-        str | None,
-        Query(
-            max_length=4_000,
-            description="Columns' types, as a JSON object by name.",
-            examples=['{"zip": "text", "when": "datetime"}'],
-        ),
-    ] = None,
     na: Annotated[
         str | None,
         Query(max_length=1_000, description="More spellings of a blank, as a JSON list.", examples=['["?", "-"]']),
@@ -152,11 +145,28 @@ def _file_options(
         encoding=encoding and encoding.lower(),
         header=header,
         decimal=decimal,
-        types=_json_option("types", types or "{}", TYPES, "an object of column types by name"),
         na=tuple(_json_option("na", na or "[]", NA, "a list of at most 100 texts")),
         na_only=na_only,
         is_compressed=request.headers.get("content-encoding", "").strip().lower() == "gzip",
     )
+
+
+RowOptions = Annotated[Options, Depends(_row_options)]
+"""What a user says of a file whose rows are to be predicted."""
+
+
+def _file_options(
+    options: RowOptions,
+    types: Annotated[
+        str | None,
+        Query(
+            max_length=4_000,
+            description="Columns' types, as a JSON object by name.",
+            examples=['{"zip": "text", "when": "datetime"}'],
+        ),
+    ] = None,
+) -> Options:
+    return replace(options, types=_json_option("types", types or "{}", TYPES, "an object of column types by name"))
 
 
 def _json_option(name: str, text: str, kind: TypeAdapter[ValueT], expected: str) -> ValueT:

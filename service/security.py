@@ -28,6 +28,9 @@ OPEN_PATHS = frozenset({"/v1/health/live", "/v1/health/ready"})
 """Answered without a token, for load balancers."""
 UPLOAD_PATHS = frozenset({"/v1/datasets", "/v1/datasets/preview"})
 """To which files are sent."""
+PREDICT_PATH = "/predict"
+"""The end of an address to which files are sent, or questions in JSON."""
+JSON = "application/json"
 CLOSE = {"Connection": "close"}
 
 
@@ -113,11 +116,13 @@ class Door:
         """The name and value of the limit on this request's bytes."""
         limits = self.settings.limits
         if path in UPLOAD_PATHS:
-            if media_type_of(headers) == "application/json":
+            if media_type_of(headers) == JSON:
                 return "json_upload_bytes", limits.json_upload_bytes
             return "upload_bytes", limits.upload_bytes
-        if path.endswith("/predict"):
-            return "predict_bytes", limits.predict_bytes
+        if path.endswith(PREDICT_PATH):
+            if media_type_of(headers) == JSON:
+                return "predict_bytes", limits.predict_bytes
+            return "upload_bytes", limits.upload_bytes
         if path.endswith(("/inspect", "/check")):
             return "inspect_bytes", limits.inspect_bytes
         return "request_bytes", limits.request_bytes
@@ -126,7 +131,8 @@ class Door:
 def _check_encoding(path: str, headers: Headers) -> None:
     """A body comes as it is, in UTF-8: what is compressed would be larger than it is counted, but for files."""
     coding = headers.get("content-encoding", "").strip().lower() or "identity"
-    known = ("identity", "gzip") if path in UPLOAD_PATHS else ("identity",)
+    is_file = path in UPLOAD_PATHS or (path.endswith(PREDICT_PATH) and media_type_of(headers) != JSON)
+    known = ("identity", "gzip") if is_file else ("identity",)
     if coding not in known:
         raise _not_understood("Content-Encoding", known, coding)
     content_type = email.message.Message()

@@ -10,9 +10,10 @@ LIBRARIES = {
     "engine/spec.py": {"pydantic"},
     "engine/options.py": {"pydantic"},
     "engine/checkpoints.py": {"safetensors"},
+    "engine/data/writers.py": {"pyarrow"},
     **{
         f"engine/data/readers/{name}.py": {"pyarrow"}
-        for name in ("arrow", "columns", "csv", "json", "npy", "parquet", "tables")
+        for name in ("arrow", "columns", "csv", "json", "npy", "parquet", "stretches", "tables")
     },
 }
 """What the engine may import beside NumPy, by file."""
@@ -37,6 +38,8 @@ ARROWS = {
         "service.dependencies",
         "service.errors",
         "service.forms",
+        "service.negotiation",
+        "service.uploads",
         "service.problems",
         "service.settings",
         "service.metrics",
@@ -122,7 +125,7 @@ def test_the_engine_needs_numpy_and_little_else() -> None:
 def test_the_same_resource_has_the_same_file_name_in_each_layer() -> None:
     routes = {path.stem for path in files("service.routes")} - {"__init__"}
 
-    alone = {"training", "inputs", "ingestion", "idempotency", "warm_starts"}
+    alone = {"answers", "training", "inputs", "ingestion", "idempotency", "warm_starts"}
     alone |= {"database", "folder", "pages", "tables", "epochs", "workers"}
     for layer in ("domain", "store"):
         strays = {path.stem for path in files(f"service.{layer}")} - {"__init__"} - routes

@@ -1,8 +1,20 @@
 """Data: from a file to the numbers a network sees, and back to words."""
 
+from engine.data.notices import Notices
 from engine.data.preprocessing import Encoded, Preprocessing
 from engine.data.profile import profile
-from engine.data.readers import ANY, ENCODINGS, READERS, Bounds, Ingested, Options, ingest, open_table, rows_of
+from engine.data.readers import (
+    ANY,
+    ENCODINGS,
+    READERS,
+    Bounds,
+    Ingested,
+    Options,
+    Stretch,
+    ingest,
+    open_table,
+    stretches_of,
+)
 from engine.data.schema import Column, Schema
 from engine.data.splits import Split, split_rows
 from engine.data.suspicions import suspicions
@@ -18,16 +30,18 @@ __all__ = [
     "Column",
     "Encoded",
     "Ingested",
+    "Notices",
     "Options",
     "Preprocessing",
     "Schema",
     "Split",
+    "Stretch",
     "Table",
     "ingest",
     "open_table",
     "profile",
-    "rows_of",
     "split_rows",
+    "stretches_of",
     "suspicions",
     "target_facts",
     "target_profile",

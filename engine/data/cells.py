@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.data.datetimes import seconds
 from engine.data.features import Feature
+from engine.data.notices import Notices
 from engine.data.schema import BLANKS, PADDING, ColumnType, spell
 from engine.data.table import BLANK, UNKNOWN
 from engine.data.targets import Target
@@ -64,11 +65,11 @@ def _number(cell: Any, feature: Feature) -> float | str | None:
     return value if not np.isinf(value) else "expected a finite number, got a larger one than float64 holds"
 
 
-def text_cells(cells: list[Any], feature: Feature, problems: list[DataError], warnings: list[str]) -> Array:
+def text_cells(cells: list[Any], feature: Feature, problems: list[DataError], notices: Notices) -> Array:
     places = {level: place for place, level in enumerate(feature.levels)}
     if feature.type in ("number", "integer", "boolean"):
         places |= {_plainly(level, feature.type): place for level, place in list(places.items()) if level}
-    codes, unknown = np.empty(len(cells), np.int64), 0
+    codes = np.empty(len(cells), np.int64)
     for number, cell in enumerate(cells):
         if isinstance(cell, (list, dict)):
             problems.append(
@@ -76,10 +77,9 @@ def text_cells(cells: list[Any], feature: Feature, problems: list[DataError], wa
             )
         text = cell if isinstance(cell, str) and cell in places else _level(cell, feature.type)
         codes[number] = BLANK if text is None else places.get(text, UNKNOWN)
-        unknown += codes[number] == UNKNOWN
+    unknown = int(np.count_nonzero(codes == UNKNOWN))
     if unknown and not feature.refuses_unseen:
-        read = "; it is read as (other)" if feature.has_other else ""
-        warnings.append(f"{feature.name}: {unknown} of {len(cells)} rows hold a text not seen in training{read}")
+        notices.unseen(feature.name, unknown, read_as="(other)" if feature.has_other else "")
     return codes
 
 

@@ -15,6 +15,8 @@ import numpy.typing as npt
 from engine.data.cells import class_cells, number_cells, number_columns, text_cells
 from engine.data.encoder import Encoder
 from engine.data.features import Feature, feature_codes, fit_feature, fit_place
+from engine.data.notices import Notices
+from engine.data.outputs import Output
 from engine.data.refusals import refused_levels, refused_numbers
 from engine.data.splits import Split, named_parts, split_by_time, split_rows, times_of
 from engine.data.table import BLANK, UNKNOWN, Table, Text
@@ -24,9 +26,6 @@ from engine.defaults import split_of
 from engine.errors import MAXIMUM_PROBLEMS, DataError, raise_all
 from engine.parameters import Array
 from engine.spec import RunSpec, SplitSpec, TargetFacts
-
-MAXIMUM_EXTRA = 100
-"""Columns that are not the run's, listed of one request."""
 
 
 @dataclass(frozen=True)
@@ -216,26 +215,50 @@ class Preprocessing:
         dtype: npt.DTypeLike,
         with_targets: bool = False,
         n_out: int | None = None,
+        notices: Notices | None = None,
     ) -> Encoded:
         """Rows as they come over the wire: objects by column name, or lists in the order of `feature_names`.
 
-        With targets, objects hold the target columns too, and lists end with them. Raises DataError that lists every
-        missing column, every cell of a wrong type and every number that the dtype can't hold once it is scaled.
+        With targets, objects hold the target columns too, and lists end with them. With `notices` the warnings are of
+        all that was encoded with them. Raises DataError that lists every missing column, every cell of a wrong type and
+        every number that the dtype can't hold once it is scaled.
         """
         names = self.feature_names + (tuple(target.name for target in self.targets) if with_targets else ())
-        problems, warnings = list[DataError](), list[str]()
-        columns = self._columns(rows, names, problems, warnings)
-        encoder = self.encoder
-        values = number_columns([columns[feature.name] for feature in encoder.numeric], encoder.numeric, problems)
-        codes = [text_cells(columns[feature.name], feature, problems, warnings) for feature in encoder.categories]
-        problems += [*refused_numbers(values, encoder.numeric), *refused_levels(codes, encoder.categories)]
+        problems, notices = list[DataError](), notices or Notices()
+        notices.rows += len(rows)
+        columns = self._columns(rows, names, problems, notices)
+        numbers, codes = self._cells(columns, problems, notices)
         Y = self._target_cells(columns, problems, dtype, n_out) if with_targets else None
         raise_all(problems)
-        X = encoder.encode(values, codes, len(rows), dtype)
+        X = self.encoder.encode(numbers, codes, len(rows), dtype)
         raise_all(_too_far(X, self.input_names))
         if Y is not None:
             raise_all(_too_far(Y, names[-len(self.targets) :]))
-        return Encoded(X, Y, tuple(warnings))
+        return Encoded(X, Y, notices.warnings)
+
+    def encode_columns(
+        self, columns: Mapping[str, list[Any]], *, dtype: npt.DTypeLike, notices: Notices | None = None
+    ) -> Encoded:
+        """The same of rows that come as columns of equal length by name, in any order, without targets.
+
+        Raises DataError as `encode_rows` does, but for a missing column once.
+        """
+        notices = notices or Notices()
+        raise_all(
+            [
+                DataError(f"columns.{name}", "expected this column, found none", code="missing_column")
+                for name in self.feature_names
+                if name not in columns
+            ]
+        )
+        notices.ignore(name for name in columns if name not in self._known_names)
+        problems, count = list[DataError](), len(columns[self.feature_names[0]])
+        notices.rows += count
+        numbers, codes = self._cells(columns, problems, notices)
+        raise_all(problems)
+        X = self.encoder.encode(numbers, codes, count, dtype)
+        raise_all(_too_far(X, self.input_names))
+        return Encoded(X, None, notices.warnings)
 
     def decode(self, A: Array, *, scores: bool = False) -> list[dict[str, Any]]:
         """Outputs (m, n_out) in words: labels with probabilities that sum to 1, or values in the target's unit.
@@ -247,6 +270,25 @@ class Preprocessing:
             return found[0]
         names = [target.name for target in self.targets]
         return [{"targets": dict(zip(names, answers, strict=True))} for answers in zip(*found, strict=True)]
+
+    def outputs(self, A: Array, *, scores: bool = False) -> list[Output]:
+        """What `decode` says by column: `label` and `probability_<class>` (or `score_<class>`), or `value`.
+
+        Of several targets each column begins with the target's name, and a value's is that name.
+        """
+        found, is_alone = list[Output](), len(self.targets) == 1
+        for target, outputs in self._outputs(A):
+            if self.facts.kind == "regression":
+                found.append(Output("value" if is_alone else target.name, _values(target, outputs)))
+                continue
+            of_each, prefix = _of_each(outputs, scores), "" if is_alone else f"{target.name}_"
+            what = "score" if scores else "probability"
+            found.append(Output(f"{prefix}label", of_each.argmax(axis=1), target.classes))
+            found += [
+                Output(f"{prefix}{what}_{name}", numbers)
+                for name, numbers in zip(target.classes, of_each.T, strict=True)
+            ]
+        return found
 
     # Keeping -------------------------------------------------------------------------------------------------------
 
@@ -281,12 +323,22 @@ class Preprocessing:
 
     # Inside --------------------------------------------------------------------------------------------------------
 
+    def _cells(
+        self, columns: Mapping[str, list[Any]], problems: list[DataError], notices: Notices
+    ) -> tuple[Array, list[Array]]:
+        """The numbers (features, m) and the codes of levels (m,) in cells by column, as the encoder takes them."""
+        encoder = self.encoder
+        numbers = number_columns([columns[feature.name] for feature in encoder.numeric], encoder.numeric, problems)
+        codes = [text_cells(columns[feature.name], feature, problems, notices) for feature in encoder.categories]
+        problems += [*refused_numbers(numbers, encoder.numeric), *refused_levels(codes, encoder.categories)]
+        return numbers, codes
+
     def _columns(
-        self, rows: Sequence[Any], names: tuple[str, ...], problems: list[DataError], warnings: list[str]
+        self, rows: Sequence[Any], names: tuple[str, ...], problems: list[DataError], notices: Notices
     ) -> dict[str, list[Any]]:
         """The cells by column, in row order."""
         if all(type(row) is dict for row in rows):
-            return self._named_columns(rows, names, problems, warnings)
+            return self._named_columns(rows, names, problems, notices)
         listed = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
         for number, row in enumerate(rows):
             if not isinstance(row, list) or len(row) != len(names):
@@ -303,12 +355,10 @@ class Preprocessing:
         return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
 
     def _named_columns(
-        self, rows: Sequence[dict[str, Any]], names: tuple[str, ...], problems: list[DataError], warnings: list[str]
+        self, rows: Sequence[dict[str, Any]], names: tuple[str, ...], problems: list[DataError], notices: Notices
     ) -> dict[str, list[Any]]:
         known = self._known_names
-        extra = dict.fromkeys(name for row in rows if not row.keys() <= known for name in row if name not in known)
-        named = [name.encode(errors="replace").decode() for name in list(extra)[:MAXIMUM_EXTRA]]
-        warnings += [f"{name}: not a column this run learned from; ignored" for name in named]
+        notices.ignore(name for row in rows if not row.keys() <= known for name in row if name not in known)
         try:
             return {name: [row[name] for row in rows] for name in names}
         except KeyError:
@@ -361,17 +411,26 @@ class Preprocessing:
 
     def _decode_target(self, target: Target, A: Array, scores: bool) -> list[dict[str, Any]]:
         if self.facts.kind == "regression":
-            return [{"value": value} for value in (A[:, 0] * target.scale + target.mean).tolist()]
-        if scores:
-            of_each = np.concatenate([-A, A], axis=1) if A.shape[1] == 1 else A
-        else:
-            of_each = np.concatenate([1 - A, A], axis=1) if A.shape[1] == 1 else A / A.sum(axis=1, keepdims=True)
+            return [{"value": value} for value in _values(target, A).tolist()]
+        of_each = _of_each(A, scores)
         more, what = ({"probabilities": None}, "scores") if scores else ({}, "probabilities")
         classes = target.classes
         return [
             {"label": classes[best], **more, what: dict(zip(classes, row, strict=True))}
             for best, row in zip(of_each.argmax(axis=1).tolist(), of_each.tolist(), strict=True)
         ]
+
+
+def _values(target: Target, A: Array) -> Array:
+    """Outputs (m, 1) in the target's own unit (m,)."""
+    return np.asarray(A[:, 0] * target.scale + target.mean)
+
+
+def _of_each(A: Array, scores: bool) -> Array:
+    """The probability, or the score, of each class (m, classes): one output is that of the second of two."""
+    if A.shape[1] == 1:
+        return np.concatenate([-A if scores else 1 - A, A], axis=1)
+    return A if scores else A / A.sum(axis=1, keepdims=True)
 
 
 def _scaled(values: Array, column: Target, dtype: npt.DTypeLike) -> Array:

@@ -3,6 +3,7 @@
 What an upload can do to a parser then ends that process and nothing else.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -41,13 +42,7 @@ def parse(source: Path, target: Path, *, media_type: str, options: Options, limi
     """
     started = context()
     receiver, sender = started.Pipe(duplex=False)
-    bounds = Bounds(
-        limits.dataset_rows,
-        limits.dataset_columns,
-        limits.dataset_cells,
-        limits.decompressed_bytes,
-        limits.json_upload_bytes,
-    )
+    bounds = bounds_of(limits, json_bytes=limits.json_upload_bytes)
     work = (source, target, media_type, options, bounds)
     process = started.Process(target=_work, args=(sender, limits.ingest_memory_bytes, *work), daemon=True)
     try:
@@ -76,7 +71,7 @@ def parse(source: Path, target: Path, *, media_type: str, options: Options, limi
         process.close()
         receiver.close()
     if isinstance(answer, DataError):
-        raise _problem_of(answer, limits)
+        raise file_problem(answer, limits, LIMITS)
     if answer is MemoryError:
         raise TooLarge(
             f"Reading the file needs more than {limits.ingest_memory_bytes} bytes of memory.",
@@ -86,10 +81,17 @@ def parse(source: Path, target: Path, *, media_type: str, options: Options, limi
     return dict(answer)
 
 
-def _problem_of(error: DataError, limits: Limits) -> Problem | DataError:
-    """What is said of a limit or a query parameter, or the error itself where it is about the file."""
-    if error.code in LIMITS:
-        limit = LIMITS[error.code]
+def bounds_of(limits: Limits, *, json_bytes: int) -> Bounds:
+    """How much a file may hold."""
+    return Bounds(
+        limits.dataset_rows, limits.dataset_columns, limits.dataset_cells, limits.decompressed_bytes, json_bytes
+    )
+
+
+def file_problem(error: DataError, limits: Limits, by_code: Mapping[str, str]) -> Problem | DataError:
+    """What is said of a limit, by the error's code, or of a query parameter; else the error, of the file."""
+    if error.code in by_code:
+        limit = by_code[error.code]
         return TooLarge(error.message, limit=limit, maximum=getattr(limits, limit))
     where, _, name = error.place.partition(".")
     if where == "options":

@@ -1,14 +1,21 @@
 """Predictions: the hot path. A checkpoint never changes, so its network is loaded once and kept while there is room."""
 
+import re
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from engine.data import Notices, Options, Stretch, stretches_of
+from engine.errors import DataError
 from engine.network import Evaluator
 from engine.parameters import Array
 from service.domain import checkpoints, runs
 from service.domain.checkpoints import Moment
+from service.domain.ingestion import bounds_of, file_problem
 from service.domain.inputs import check_inputs
 from service.errors import Fault, TooLarge, Unprocessable, pointer
 from service.settings import Limits
@@ -76,8 +83,8 @@ class Question:
     at: str
 
 
-def question(content: Any, limits: Limits) -> Question:
-    """The request's body, checked by hand: a schema would cost more than the prediction."""
+def question(content: Any, limits: Limits, at: str | None = None) -> Question:
+    """The request's body, checked by hand: a schema would cost more than the prediction. `at` stands in its address."""
     if not isinstance(content, dict):
         raise Unprocessable(
             "The body: expected an object with rows.", errors=[Fault("", "wrong_type", 'expected {"rows": [...]}')]
@@ -91,6 +98,7 @@ def question(content: Any, limits: Limits) -> Question:
     if not isinstance(rows, list) or not rows:
         faults.append(Fault("/rows", "wrong_type", "expected a list with at least one row"))
     moments = [content[name] for name in ("checkpoint", "at") if content.get(name) is not None]
+    moments += [] if at is None else [at]
     if any(not isinstance(moment, str) for moment in moments) or len(set(map(str, moments))) > 1:
         faults.append(Fault("/checkpoint", "wrong_type", "expected one text such as best, last or epoch:3"))
     if faults:
@@ -107,11 +115,95 @@ def question(content: Any, limits: Limits) -> Question:
 def answer(predictor: Predictor, rows: list[Any]) -> dict[str, Any]:
     """Predictions for the rows, in words. Raises DataError for rows that do not fit."""
     moment = predictor.moment
-    encoded = moment.preprocessing.encode_rows(rows, dtype=moment.parameters.dtype)
-    check_inputs(moment.network, moment.preprocessing, encoded.X)
-    A = predictor.predict(encoded.X)
+    A, warnings = _outputs(moment, predictor.predict, Stretch(rows), Notices())
     return {
         "predictions": moment.preprocessing.decode(A, scores=moment.network.loss.scores),
         "checkpoint": moment.checkpoint_id,
-        "warnings": list(encoded.warnings),
+        "warnings": list(warnings),
     }
+
+
+def _outputs(
+    moment: Moment, predict: Callable[[Array], Array], stretch: Stretch, notices: Notices
+) -> tuple[Array, tuple[str, ...]]:
+    """A[L] (m, n_out) of the rows of a stretch, and what should be said of them."""
+    preprocessing, dtype = moment.preprocessing, moment.parameters.dtype
+    if stretch.columns:
+        encoded = preprocessing.encode_columns(stretch.columns, dtype=dtype, notices=notices)
+    else:
+        encoded = preprocessing.encode_rows(stretch.rows, dtype=dtype, notices=notices)
+    check_inputs(moment.network, preprocessing, encoded.X)
+    return predict(encoded.X), encoded.warnings
+
+
+# Many rows ---------------------------------------------------------------------------------------------------------
+
+STRETCH_ROWS = 4096
+"""Rows of a file that are in memory at once, at most."""
+LIMITS = {"decompressed_too_large": "decompressed_bytes", "json_too_large": "predict_bytes"}
+"""The limit that an engine's error is about, by its code."""
+_ROW = re.compile(r"rows\[(\d+)\]")
+
+
+class Outputs:
+    """A[L] (m, n_out) of rows, some at once, of one moment; `warnings` are of those that were given so far."""
+
+    def __init__(self, moment: Moment, stretches: Callable[["Outputs"], Iterator[Array]]) -> None:
+        self.moment = moment
+        self.warnings: tuple[str, ...] = ()
+        self._stretches = stretches
+
+    def __iter__(self) -> Iterator[Array]:
+        return self._stretches(self)
+
+
+def outputs_of_rows(predictor: Predictor, rows: list[Any]) -> Outputs:
+    """What a network says of rows that came in JSON."""
+
+    def stretches(outputs: Outputs) -> Iterator[Array]:
+        A, outputs.warnings = _outputs(outputs.moment, predictor.predict, Stretch(rows), Notices())
+        yield A
+
+    return Outputs(predictor.moment, stretches)
+
+
+def outputs_of_file(moment: Moment, source: Path, media_type: str, *, options: Options, limits: Limits) -> Outputs:
+    """What a network says of the rows of a file. Its stretches raise DataError, or a problem that names a limit."""
+    features = {feature.name: feature.type for feature in moment.preprocessing.features}
+    bounds = bounds_of(limits, json_bytes=limits.predict_bytes)
+    # whole batches of the network, so that rows get the same bits as when they are all sent in JSON
+    rows = STRETCH_ROWS - STRETCH_ROWS % moment.network.evaluation_rows
+    of_file, notices = list[str](), Notices()
+
+    def stretches(outputs: Outputs) -> Iterator[Array]:
+        evaluator = Evaluator(moment.network, moment.parameters, rows=rows)
+        found = stretches_of(source, media_type, features, rows=rows, options=options, bounds=bounds, warnings=of_file)
+        try:
+            for stretch in found:
+                with _counted_from(notices.rows):
+                    A, of_rows = _outputs(moment, evaluator.predict, stretch, notices)
+                outputs.warnings = (*of_file, *of_rows)
+                yield A
+        except DataError as error:
+            raise file_problem(error, limits, LIMITS) from error
+        finally:
+            found.close()
+        if not notices.rows:
+            raise DataError("file", "expected at least one row, got none", code="too_few_rows")
+
+    return Outputs(moment, stretches)
+
+
+@contextmanager
+def _counted_from(first: int) -> Iterator[None]:
+    """Let the rows that an error names be counted from the file's first, when those before number `first`."""
+    try:
+        yield
+    except DataError as error:
+        raise _later(error, first) from error
+
+
+def _later(error: DataError, first: int) -> DataError:
+    place = _ROW.sub(lambda match: f"rows[{first + int(match[1])}]", error.place, count=1)
+    problems = [_later(each, first) for each in error.problems]
+    return DataError(place, error.message, code=error.code, problems=problems)

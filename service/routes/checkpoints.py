@@ -9,7 +9,7 @@ from starlette.responses import Response
 from service.dependencies import CheckpointId, Cursor, Limit, ReadSession, RunId
 from service.domain import checkpoints, runs
 from service.domain.checkpoints import FORMATS, Moment
-from service.errors import Fault, NotAcceptable, Parameter
+from service.negotiation import accepted
 from service.problems import errors_of
 from service.schemas.base import PageBody
 from service.schemas.checkpoints import CheckpointBody, WeightsBody
@@ -54,7 +54,7 @@ def get_weights(
     accept: Annotated[str, Header()] = "*/*",
 ) -> Response:
     """W and b of every layer at a checkpoint, or at `best`, `last` or `epoch:3`, as JSON, npz or safetensors."""
-    form = format or _accepted(accept)
+    form = format or accepted(accept, MEDIA_TYPES)
     at = checkpoint_id if checkpoint_id in ("best", "last") or ":" in checkpoint_id else f"checkpoint:{checkpoint_id}"
     moment = checkpoints.moment(session, runs.row_of(session, run_id), at)
     if form == "json":
@@ -77,24 +77,3 @@ def _as_json(moment: Moment) -> bytes:
         },
         option=orjson.OPT_SERIALIZE_NUMPY,
     )
-
-
-def _accepted(accept: str) -> str:
-    """The format of the best media type on offer (RFC 9110 §12.5.1)."""
-    choices = []
-    for place, part in enumerate(accept.split(",")):
-        media_type, *parameters = (piece.strip() for piece in part.split(";"))
-        weight = next((_weight(p[2:]) for p in parameters if p.startswith("q=")), 1.0)
-        if media_type.lower() in MEDIA_TYPES and weight > 0:
-            choices.append((-weight, place, MEDIA_TYPES[media_type.lower()]))
-    if not choices:
-        fault = Fault(Parameter("header", "Accept"), "not_acceptable", "expected one that is offered", (*MEDIA_TYPES,))
-        raise NotAcceptable(f"Accept: expected one of {', '.join(MEDIA_TYPES)}.", errors=[fault])
-    return min(choices)[2]
-
-
-def _weight(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0

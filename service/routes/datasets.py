@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from hashlib import sha256
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from engine.data import ANY, READERS, Options
+from engine.data import Options
 from service.dependencies import (
     Cursor,
     DatabaseDep,
@@ -32,39 +31,13 @@ from service.schemas.base import NO_NUL, PageBody
 from service.schemas.datasets import DatasetBody, DatasetDetail, PreviewBody, ProfileBody, RowsBody, UsingRunBody
 from service.settings import Settings
 from service.store import datasets as store
+from service.uploads import FILES, receive
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
 
-BLOCK_BYTES = 1024 * 1024
 LISTED_RUNS = 20
 """Of those that use a dataset, shown with it."""
-EXAMPLES: dict[str, dict[str, Any]] = {
-    "text/csv": {"schema": {"type": "string"}, "example": "x,y\n1,a\n2,b\n3,a\n"},
-    "text/tab-separated-values": {"schema": {"type": "string"}, "example": "x\ty\n1\ta\n2\tb\n3\ta\n"},
-    "application/json": {
-        "schema": {"type": "object"},
-        "example": {"columns": {"x": [1, 2, 3], "y": ["a", "b", "a"]}},
-    },
-    "application/x-ndjson": {"schema": {"type": "string"}, "example": '{"x": 1, "y": "a"}\n{"x": 2, "y": "b"}\n'},
-    "application/jsonl": {"schema": {"type": "string"}, "example": '{"x": 1, "y": "a"}\n{"x": 2, "y": "b"}\n'},
-}
-BINARY = {"schema": {"type": "string", "format": "binary"}}
-UPLOAD = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            **{media_type: EXAMPLES.get(media_type, BINARY) for media_type in (*READERS, ANY)},
-            FORM: {
-                "schema": {
-                    "type": "object",
-                    "properties": {"file": {"type": "string", "format": "binary"}},
-                    "required": ["file"],
-                    "additionalProperties": False,
-                }
-            },
-        },
-    }
-}
+UPLOAD = {"requestBody": {"required": True, "content": FILES}}
 
 
 @router.post(
@@ -133,11 +106,7 @@ async def _received(
     target = source.with_suffix(datasets.TABLE)
     form = FileForm(request.headers["content-type"]) if media_type == FORM else None
     try:
-        file = await run_in_threadpool(source.open, "xb")
-        try:
-            digest, size = await _stream(request, file, form)
-        finally:
-            await run_in_threadpool(file.close)
+        digest, size = await receive(request, source, form)
         async with _ingest_turn(request, settings):
             found = await run_in_threadpool(
                 parse,
@@ -175,22 +144,6 @@ async def _ingest_turn(request: Request, settings: Settings) -> AsyncIterator[No
         yield
     finally:
         turns.release()
-
-
-async def _stream(request: Request, file: BinaryIO, form: FileForm | None) -> tuple[str, int]:
-    """Write the body, or the file in its form, to a file; gives its SHA-256 and size."""
-    digest, size, block = sha256(), 0, bytearray()
-    async for chunk in request.stream():
-        block += form.feed(chunk) if form else chunk
-        if len(block) >= BLOCK_BYTES or not chunk:  # an empty one is the last
-            content = bytes(block)
-            await run_in_threadpool(file.write, content)
-            digest.update(content)
-            size += len(content)
-            block.clear()
-    if form:
-        form.finish()
-    return digest.hexdigest(), size
 
 
 @router.get("", responses=errors_of(400, 422))

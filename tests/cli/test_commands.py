@@ -1,5 +1,6 @@
 """The command line as a user meets it: real processes, exit codes, what stands on stdout and on stderr."""
 
+import csv
 import gzip
 import json
 import os
@@ -158,12 +159,12 @@ def test_a_file_in_another_encoding_is_predicted_with_a_warning(served: Server, 
         ("rows.csv", "x,yes,word\n1,true,w1\ninf,true,w1\n", "rows[1].x: expected a finite number, got inf"),
         ("rows.csv", "x,yes,word\n", "expected at least one row, got none"),
         ("rows.csv", "x,yes,word\n1,2\n", "rows[0]: expected 3 cells as in the header, got 2"),
-        ("rows.csv", "x:yes:word\n1:true:w1\n", "rows[0].x: expected this column, found none"),
+        ("rows.csv", "x:yes:word\n1:true:w1\n", "columns.x: expected this column, found none"),
         ("rows.json", '{"x": [1]}', "got the keys 'x'"),
         ("rows.json", "[1", "expected JSON"),
         ("rows.csv", "x,yes,word\n1,true,caf\x81\n", "got the byte 0x81 at byte 21, line 2"),
         ("rows.json", '[{"word": "caf\xe9"}]', "expected text in UTF-8, got the byte 0xe9 at byte 14, line 1"),
-        ("rows.json", '[{"x": 1e999, "yes": true, "word": "w"}]', "rows[0]: expected finite numbers"),
+        ("rows.json", '[{"x": 1e999, "yes": true, "word": "w"}]', "rows[0].x: expected a finite number"),
     ],
 )
 def test_rows_that_can_not_be_predicted_are_a_sentence(
@@ -177,16 +178,43 @@ def test_rows_that_can_not_be_predicted_are_a_sentence(
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("limit", [("CHAINRULE_LIMIT_PREDICT_ROWS", "7"), ("CHAINRULE_LIMIT_PREDICT_BYTES", "1200")])
-def test_many_rows_are_sent_in_as_many_requests_as_the_limits_ask(
-    tmp_path: Path, penguins: Path, limit: tuple[str, str]
-) -> None:
-    with server(tmp_path / "data", **dict([limit])) as found:
-        run = train(found, penguins)
-        answer = json.loads(chainrule("predict", run, penguins, "--server", found.url, "--json").stdout)
+def test_predictions_are_written_as_csv_ndjson_or_json(served: Server, trained: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text(ROWS["csv"])
+    options = ["predict", trained, tmp_path / "rows.csv", "--server", served.url]
+    wanted = json.loads(chainrule(*options, "--json").stdout)["predictions"]
 
-    assert len(answer["predictions"]) == 344
-    assert answer["checkpoint"].startswith("ckpt_")
+    chainrule(*options, "--format", "csv", "-o", tmp_path / "found.csv")
+    in_lines = chainrule(*options, "--format", "ndjson").stdout
+    in_json = chainrule(*options, "--format", "json").stdout
+
+    with (tmp_path / "found.csv").open(newline="") as file:
+        assert [row["label"] for row in csv.DictReader(file)] == [each["label"] for each in wanted]
+    in_words = [{name: cell for name, cell in each.items() if cell is not None} for each in wanted]
+    assert [json.loads(line) for line in in_lines.splitlines()] == in_words
+    assert json.loads(in_json)["predictions"] == in_words
+
+
+def test_a_file_of_predictions_is_there_once_it_is_whole(served: Server, trained: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("x,yes,word\n" + "1,true,w1\n" * 9000 + "1_000,true,w1\n")
+    options = ["predict", trained, tmp_path / "rows.csv", "--server", served.url]
+
+    done = chainrule(*options, "--format", "csv", "-o", tmp_path / "found.csv", ok=False)
+    said = chainrule(*options, "--json", ok=False)
+
+    assert "gave no whole answer" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
+    assert "rows[9000].x: expected a number, got a text" in said.stderr
+
+
+def test_a_file_to_write_needs_a_format(served: Server, trained: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text(ROWS["csv"])
+
+    done = chainrule(
+        "predict", trained, tmp_path / "rows.csv", "-o", tmp_path / "found", "--server", served.url, ok=False
+    )
+
+    assert done.returncode == 2
+    assert "--format" in done.stderr
 
 
 def test_what_users_call_things_is_shown_as_it_is(served: Server, trained: str, tmp_path: Path) -> None:

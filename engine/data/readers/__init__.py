@@ -4,24 +4,24 @@ Each format has its page and its line in `READERS`; what they have in common is 
 pyarrow is used in this folder and nowhere else.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from engine.data.readers.arrow import open_arrow_file, open_arrow_stream
-from engine.data.readers.columns import TypedColumn, blanks_of, plain_cells
 from engine.data.readers.contents import Bounds, Contents, Ingested, Options
-from engine.data.readers.csv import open_csv, open_tsv, text_rows
+from engine.data.readers.csv import open_csv, open_tsv
 from engine.data.readers.dialects import ENCODINGS
 from engine.data.readers.files import decompress, is_gzip, media_type_of
 from engine.data.readers.json import json_rows, open_json
 from engine.data.readers.json_lines import json_lines_rows, open_json_lines
 from engine.data.readers.npy import open_npy, open_npz
 from engine.data.readers.parquet import open_parquet
+from engine.data.readers.stretches import Stretch, column_stretches, json_stretches, named_by_place
 from engine.data.readers.tables import open_table, write_table
-from engine.data.table import Cell
+from engine.data.schema import ColumnType
 from engine.errors import DataError
 
 READERS: dict[str, Callable[[Path, Path, Options, Bounds], Contents]] = {
@@ -47,8 +47,21 @@ JSON_ROWS: dict[str, Callable[[Path, Bounds], Iterator[Any] | list[Any]]] = {
 """The formats whose rows can be sent as they stand."""
 TEXT = ("text/csv", "text/tab-separated-values")
 """The formats that have a dialect."""
+UNNAMED = ("application/x-npy", "application/x-npz")
+"""The formats whose columns have no names."""
 
-__all__ = ["ANY", "ENCODINGS", "READERS", "Bounds", "Ingested", "Options", "ingest", "open_table", "rows_of"]
+__all__ = [
+    "ANY",
+    "ENCODINGS",
+    "READERS",
+    "Bounds",
+    "Ingested",
+    "Options",
+    "Stretch",
+    "ingest",
+    "open_table",
+    "stretches_of",
+]
 
 
 def ingest(source: Path, target: Path, media_type: str, *, options: Options | None = None, bounds: Bounds) -> Ingested:
@@ -66,31 +79,42 @@ def ingest(source: Path, target: Path, media_type: str, *, options: Options | No
         return replace(found, media_type=kind, format=found.format | compression)
 
 
-def rows_of(
+def stretches_of(
     source: Path,
     media_type: str,
-    numbers: Collection[str],
+    features: Mapping[str, ColumnType],
     *,
+    rows: int = 4096,
     options: Options | None = None,
     bounds: Bounds | None = None,
     warnings: list[str] | None = None,
-) -> Iterator[Any]:
-    """The rows of a file of any format, to be sent: by column name, blanks as None.
+) -> Generator[Stretch]:
+    """The rows of a file of any format, so many at once, as a run with these features by name is to read them.
 
-    In text, a cell that spells a number in one of the columns `numbers` is that number and all others come as they
-    stand; rows of JSON do so altogether, and may be lists. What should be said of the file goes to `warnings`. Raises
-    DataError as `ingest` does, but one row will do.
+    In text, a cell that spells a number in a feature of numbers is that number and all others come as they stand; cells
+    of JSON do so altogether. NumPy's arrays have no names: unless the features are called x_0, x_1, … themselves, the
+    columns of X are the features in their order. What should be said of the file goes to `warnings`. Raises DataError
+    as `ingest` does, but one row will do.
     """
     options, bounds = options or Options(), bounds or Bounds()
-    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+    with TemporaryDirectory(prefix=f"{source.name}.", dir=source.parent, ignore_cleanup_errors=True) as folder:
         plain, kind, _ = _plain(source, Path(folder), media_type, options, bounds)
         if kind in JSON_ROWS:
-            yield from JSON_ROWS[kind](plain, bounds)
+            _check_json_options(options, kind)
+            yield from json_stretches(JSON_ROWS[kind](plain, bounds), rows, bounds)
             return
         contents = READERS[kind](plain, Path(folder), options, bounds)
+        if kind in UNNAMED:
+            contents = named_by_place(contents, features)
         if warnings is not None:
             warnings += contents.warnings
-        yield from text_rows(contents, numbers, options) if kind in TEXT else _typed_rows(contents, options)
+        yield from column_stretches(contents, features, rows, options, bounds, is_text=kind in TEXT)
+
+
+def _check_json_options(options: Options, kind: str) -> None:
+    said = [name for name in ("na", "na_only") if getattr(options, name)]
+    if said:
+        raise DataError(f"options.{said[0]}", f"expected none for rows of {kind}, whose blanks are null")
 
 
 def _plain(
@@ -103,16 +127,3 @@ def _plain(
     if kind not in TEXT and (said := options.said_of_text()):
         raise DataError(f"options.{said[0]}", f"expected it for {' or '.join(TEXT)} alone, got {kind}")
     return plain, kind, compression
-
-
-def _typed_rows(contents: Contents, options: Options) -> Iterator[dict[str, Cell]]:
-    blanks = blanks_of(options)
-    columns = [TypedColumn(name, contents.types[name], blanks) for name in contents.names]
-    rows = 0
-    for block in contents.blocks():
-        cells = []
-        for column, values in zip(columns, block.columns, strict=True):
-            column.look(values, rows, frozenset())
-            cells.append(plain_cells(column.values(values), contents.types[column.name]))
-        yield from (dict(zip(contents.names, row, strict=True)) for row in zip(*cells, strict=True))
-        rows += block.row_count

@@ -3,7 +3,7 @@
 import mmap
 import re
 from codecs import BOM_UTF8
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,10 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from engine.data.readers.columns import blanks_of, first_infinite, infinite, is_blank, is_number, to_numbers, trimmed
+from engine.data.readers.columns import is_number
 from engine.data.readers.contents import BLOCK_BYTES, Block, Bounds, Contents, Options, check_names
 from engine.data.readers.dialects import delimiter_of, encoding_of, first_not_utf8, recode, width_of
-from engine.data.table import Cell
 from engine.errors import DataError
 
 _CLOSING = re.compile(rb'(?:[^"]++|"")*+"')
@@ -53,38 +52,6 @@ def open_csv(source: Path, scratch: Path, options: Options, bounds: Bounds) -> C
 def open_tsv(source: Path, scratch: Path, options: Options, bounds: Bounds) -> Contents:
     """The same of a file whose cells are separated by tabs unless options say otherwise."""
     return open_csv(source, scratch, replace(options, delimiter=options.delimiter or "\t"), bounds)
-
-
-def text_rows(contents: Contents, numbers: Collection[str], options: Options) -> Iterator[dict[str, Cell]]:
-    """Rows of text by column name, to be sent: blanks as None, what spells a number in `numbers` as that number.
-
-    All other cells come as they stand, for whoever receives them to judge. Raises DataError for an infinite number.
-    """
-    rows, blanks = 0, blanks_of(options)
-    for block in contents.blocks():
-        columns = [
-            _number_cells(name, cells, blanks, contents.decimals, rows)
-            if name in numbers
-            else _text_cells(cells, blanks)
-            for name, cells in zip(contents.names, block.columns, strict=True)
-        ]
-        yield from (dict(zip(contents.names, cells, strict=True)) for cells in zip(*columns, strict=True))
-        rows += block.row_count
-
-
-def _text_cells(cells: Any, blanks: Any) -> list[Cell]:
-    found: list[Cell] = pc.if_else(is_blank(trimmed(cells), blanks), pa.scalar(None, pa.string()), cells).to_pylist()
-    return found
-
-
-def _number_cells(name: str, cells: Any, blanks: Any, decimals: tuple[str, ...], rows_before: int) -> list[Cell]:
-    bare, found = trimmed(cells), _text_cells(cells, blanks)
-    for decimal in decimals:
-        numbers = to_numbers(bare, pc.invert(is_number(bare, decimal)), decimal)
-        if where := first_infinite(bare, numbers, rows_before):
-            raise infinite(name, *where)
-        found = [cell if number is None else number for cell, number in zip(found, numbers.to_pylist(), strict=True)]
-    return found
 
 
 # The first row -----------------------------------------------------------------------------------------------------

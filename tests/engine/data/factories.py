@@ -2,11 +2,11 @@
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.data import Bounds, Ingested, Options, Table, ingest, open_table
+from engine.data import Bounds, Ingested, Options, Table, ingest, open_table, stretches_of
 from engine.spec import RunSpec
 
 
@@ -40,3 +40,13 @@ def spec(target: str | list[str], **more: Any) -> RunSpec:
 
 def rows_of(found: Table) -> list[Mapping[str, Any]]:
     return list(found.rows(range(found.row_count)))
+
+
+def sent_rows(path: Path, media_type: str, numbers: Collection[str] = (), **options: Any) -> list[Any]:
+    """The rows of a file as they come for prediction, `numbers` being features of numbers."""
+    return [
+        row
+        for stretch in stretches_of(path, media_type, dict.fromkeys(numbers, "number"), **options)
+        for row in stretch.rows
+        or [dict(zip(stretch.columns, cells, strict=True)) for cells in zip(*stretch.columns.values(), strict=True)]
+    ]

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.data import ANY, READERS, Options, rows_of
+from engine.data import ANY, READERS, Options
 from engine.errors import DataError
-from tests.engine.data.factories import read
+from tests.engine.data.factories import read, sent_rows
 from tests.engine.data.factories import rows_of as rows_in
 
 PARQUET = "application/vnd.apache.parquet"
@@ -93,7 +93,7 @@ def test_a_column_is_of_the_files_own_type(name: str, media_type: str, tmp_path:
     assert found.schema.column("x").missing == cells.count(None)
     assert [row["x"] for row in rows_in(table)] == cells
     (tmp_path / "rows").write_bytes(content)
-    assert [row["x"] for row in rows_of(tmp_path / "rows", ANY, ())] == cells
+    assert [row["x"] for row in sent_rows(tmp_path / "rows", ANY)] == cells
 
 
 @pytest.mark.parametrize("media_type", WRITERS)
@@ -423,7 +423,7 @@ def test_rows_come_alike_from_every_format(name: str, is_said: bool, tmp_path: P
     content, media_type = ROWS[name]
     (tmp_path / "rows").write_bytes(content)
 
-    found = list(rows_of(tmp_path / "rows", media_type if is_said else ANY, {"x"}))
+    found = sent_rows(tmp_path / "rows", media_type if is_said else ANY, {"x"})
 
     assert found == [{"x": 1.5, "y": "a"}, {"x": None, "y": "b"}]
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.data import ANY, READERS, Bounds, ingest, rows_of
+from engine.data import ANY, READERS, Bounds, ingest, stretches_of
 from engine.errors import DataError
 from tests.engine.data.factories import read
 from tests.engine.data.factories import rows_of as rows_in
@@ -38,7 +38,7 @@ def outcome(content: bytes, media_type: str) -> None:
         path = Path(folder, "rows")
         path.write_bytes(content)
         with suppress(DataError):
-            list(rows_of(path, media_type, {"x"}))
+            list(stretches_of(path, media_type, {"x": "number"}))
 
 
 @pytest.mark.parametrize("media_type", MEDIA_TYPES)

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from engine.data import Column, Schema
-from engine.data import rows_of as rows_in
 from engine.errors import DataError
-from tests.engine.data.factories import read_csv, read_json, rows_of
+from tests.engine.data.factories import read_csv, read_json, rows_of, sent_rows
 
 TYPES = {
     "integers": ("1\n-2\n30\n", "integer"),
@@ -327,7 +326,7 @@ def test_a_fault_far_into_a_file_is_named_by_its_place_in_the_whole(name: str) -
 
 def csv_rows_of(path: Path, text: str) -> list[dict[str, Any]]:
     path.write_text(text)
-    return list(rows_in(path, "text/csv", {"x"}))
+    return sent_rows(path, "text/csv", {"x"})
 
 
 def test_rows_to_be_sent_follow_the_readers_rules(tmp_path: Path) -> None:
@@ -365,7 +364,7 @@ def test_rows_to_be_sent_are_refused_at_their_place(tmp_path: Path) -> None:
 def test_json_rows_are_sent_as_they_stand(tmp_path: Path, content: Any, rows: list[Any]) -> None:
     (tmp_path / "rows.json").write_text(json.dumps(content))
 
-    assert list(rows_in(tmp_path / "rows.json", "application/json", set())) == rows
+    assert sent_rows(tmp_path / "rows.json", "application/json") == rows
 
 
 @pytest.mark.parametrize(
@@ -382,7 +381,7 @@ def test_json_that_holds_no_rows_is_refused(tmp_path: Path, text: str, message: 
     (tmp_path / "rows.json").write_text(text)
 
     with pytest.raises(DataError, match=message):
-        list(rows_in(tmp_path / "rows.json", "application/json", set()))
+        sent_rows(tmp_path / "rows.json", "application/json")
 
 
 @pytest.mark.parametrize(
