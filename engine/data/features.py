@@ -128,8 +128,8 @@ def fit_feature(
     if isinstance(encoding, DatetimeEncoding):
         if column.type != "datetime":
             raise DataError(place, f"expected a column of dates or times, but {column.name} is {column.type}")
-        return _fit_datetime(table.numbers(column.name)[rows], column, warnings, encoding)
-    return _fit_number(table.numbers(column.name)[rows], column, rows, warnings, encoding)
+        return _fit_datetime(table.numbers(column.name, rows), column, warnings, encoding)
+    return _fit_number(table.numbers(column.name, rows), column, rows, warnings, encoding)
 
 
 def _default(column: Column, spec: PreprocessingSpec) -> Encoding:
@@ -213,7 +213,7 @@ def fit_place(table: Table, column: Column, rows: Array, warnings: list[str], sc
             "expected numbers, which network.input gives a shape, got text; leave the column out of features",
             code="not_numbers",
         )
-    values = table.numbers(column.name)[rows]
+    values = table.numbers(column.name, rows)
     present = values[~np.isnan(values)]
     spellings = column.spellings if column.type == "boolean" else {}
     fill = float(np.quantile(present, 0.5, method="lower")) if present.size else 0.0

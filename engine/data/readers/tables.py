@@ -10,7 +10,7 @@ import pyarrow as pa
 from engine.data.readers.columns import ColumnReader, TextColumn, columns_of
 from engine.data.readers.contents import Block, Bounds, Contents, Ingested, Options
 from engine.data.schema import Column, Schema
-from engine.data.table import Table, Text, Values
+from engine.data.table import BLANK, Table, Text, Values
 from engine.errors import DataError
 
 
@@ -64,8 +64,10 @@ def open_table(path: Path) -> Table:
         cells = table.column(schema.names.index(column.name))[rows]
         if column.type != "text":
             return np.asarray(cells.to_numpy())
-        encoded = cells.combine_chunks().dictionary_encode()
-        codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        return Text(codes, tuple(encoded.dictionary.to_pylist()))
+        chunks = cells.dictionary_encode().chunks
+        if not chunks:
+            return Text(np.empty(0, np.int32), ())
+        codes = [chunk.indices.fill_null(BLANK).to_numpy(zero_copy_only=False) for chunk in chunks]
+        return Text(np.concatenate(codes), tuple(chunks[-1].dictionary.to_pylist()))
 
     return Table(schema, table.num_rows, read)
