@@ -1,5 +1,6 @@
 """Data: from a file to the numbers a network sees, and back to words."""
 
+from engine.data.matrices import matrix
 from engine.data.preprocessing import Encoded, Preprocessing
 from engine.data.profile import profile
 from engine.data.readers import ANY, ENCODINGS, READERS, Bounds, Ingested, Options, ingest, open_table, rows_of
@@ -24,6 +25,7 @@ __all__ = [
     "Split",
     "Table",
     "ingest",
+    "matrix",
     "open_table",
     "profile",
     "rows_of",
