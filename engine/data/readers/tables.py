@@ -27,6 +27,8 @@ def write_table(target: Path, contents: Contents, options: Options, bounds: Boun
         raise DataError("file", f"expected at least 2 rows of data, got {got}", code="too_few_rows")
     if not columns:
         raise DataError("file", "expected at least one column, got none", code="no_columns")
+    pool = pa.default_memory_pool()
+    pool.release_unused()  # blocks of texts leave the allocator's memory in pieces
     schema = Schema(tuple(column.decide() for column in columns))
     fields = [(column.name, pa.string() if column.type == "text" else pa.float64()) for column in schema.columns]
     arrow = pa.schema(fields, metadata={"chainrule": json.dumps(schema.to_json())})
@@ -34,6 +36,7 @@ def write_table(target: Path, contents: Contents, options: Options, bounds: Boun
         for block in contents.blocks():
             arrays = [column.values(cells) for column, cells in zip(columns, block.columns, strict=True)]
             writer.write_batch(pa.record_batch(arrays, schema=arrow))
+    pool.release_unused()
     warnings = [*contents.warnings, *(warning for column in columns if (warning := column.warning()))]
     return Ingested(schema, rows, tuple(warnings), _format(contents, columns, options))
 
