@@ -1,16 +1,19 @@
 """From a run's spec and a dataset's table to a training: the same steps when it is checked, accepted and trained."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.data import Preprocessing, Split, Table, matrix, suspicions
+from engine.data import Preprocessing, Split, Table, matrix, open_table, suspicions
 from engine.data.noise import MOST_ROWS, unexplained
 from engine.defaults import with_defaults
+from engine.errors import EngineError
 from engine.layers import item_count
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS
@@ -18,19 +21,25 @@ from engine.parameters import Array
 from engine.spec import RunSpec, resolve
 from engine.training import TrainingData, check_updates
 from service.domain.inputs import check_inputs
-from service.errors import Fault, TooLarge, Unprocessable
+from service.errors import Fault, TooLarge, Unavailable, Unprocessable
+from service.processes import Lost, NotStarted, apart
 from service.settings import Limits
 
 FLOPS_PER_SECOND = 2e10
 """A cautious rate of matrix products on one core; only the estimate of a run's time rests on it."""
 SECONDS_PER_STEP = 4e-5
 PROCESS_BYTES = 25_000_000
-ROW_BYTES, OUTPUT_BYTES = 48, 24
+ROW_BYTES, OUTPUT_BYTES = 40, 16
 """Beside its encoding, and for each output, what a row takes: its number, its place in an epoch, how it is judged."""
+ROWS_HERE = 1_000_000
+"""Up to so many rows a table is looked at in the process that was asked."""
 CHECKED_ROWS = 4096
 """Of an input that not every number is right for, so many are looked at together."""
 HEADER_BYTES = 64 * 1024
 """Of a checkpoint: its shapes and counters take less, whatever the network."""
+
+Subject = TypeVar("Subject")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -58,9 +67,58 @@ class Parts:
     weights_test: Array | None
 
 
-def plan(spec: RunSpec, table: Table, limits: Limits) -> Plan:
-    """Fit, resolve and estimate. Raises SpecError, DataError, Unprocessable or TooLarge for what can't be trained."""
+@dataclass(frozen=True)
+class Fitted:
+    """What the rows of a table say of a run."""
+
+    resolved: RunSpec
+    preprocessing: Preprocessing
+    rows: dict[str, int]
+    """Of each part."""
+
+
+def plan(spec: RunSpec, path: Path, limits: Limits) -> Plan:
+    """Fit, resolve and estimate, for the table in this file.
+
+    Raises SpecError, DataError, Unprocessable or TooLarge for what can't be trained, Unavailable where no process could
+    be started to look at a large table.
+    """
     check_sizes(spec, limits)
+    fitted = _of_table(_fit, spec, path, limits=limits)
+    network = Network.of(fitted.resolved, n_in=fitted.preprocessing.n_in)
+    return plan_of(fitted.resolved, fitted.preprocessing, network, fitted.rows, limits)
+
+
+def part_sizes(preprocessing: Preprocessing, path: Path, limits: Limits) -> dict[str, int]:
+    """How many rows of the table in this file each part has. Raises TooLarge and Unavailable as `plan` does."""
+    return _of_table(_split_sizes, preprocessing, path, limits=limits)
+
+
+def _of_table(work: Callable[[Subject, Path], Found], subject: Subject, path: Path, *, limits: Limits) -> Found:
+    """What `work` finds in a table, for which a large one is looked at in a process of its own: that takes memory."""
+    if open_table(path).row_count <= ROWS_HERE:
+        return work(subject, path)
+    bound = {"memory_bytes": limits.ingest_memory_bytes, "seconds": limits.ingest_seconds}
+    try:
+        found: Found = apart(work, subject, path, **bound, expected=EngineError)
+    except (NotStarted, Lost) as error:
+        raise Unavailable("The process that looks at large tables is gone; try again.") from error
+    except (MemoryError, TimeoutError) as error:
+        name = "ingest_memory_bytes" if isinstance(error, MemoryError) else "ingest_seconds"
+        maximum = getattr(limits, name)
+        unit = "bytes of memory" if isinstance(error, MemoryError) else "seconds"
+        raise TooLarge(
+            f"Looking at the table takes more than {maximum} {unit}.", limit=name, maximum=maximum
+        ) from error
+    return found
+
+
+def _split_sizes(preprocessing: Preprocessing, path: Path) -> dict[str, int]:
+    return _sizes(preprocessing.split(open_table(path)))
+
+
+def _fit(spec: RunSpec, path: Path) -> Fitted:
+    table = open_table(path)
     preprocessing = Preprocessing.fit(table, spec)
     split = preprocessing.split(table)
     preprocessing.check(table, split, dtype=spec.training.dtype)
@@ -74,7 +132,7 @@ def plan(spec: RunSpec, table: Table, limits: Limits) -> Plan:
     network = Network.of(resolved, n_in=preprocessing.n_in)
     if network.layers[0].is_choosy:
         _check_all(network, preprocessing, table, split, dtype=resolved.training.dtype)
-    return plan_of(resolved, preprocessing, network, split, limits)
+    return Fitted(resolved, preprocessing, _sizes(split))
 
 
 def _decided(spec: RunSpec, preprocessing: Preprocessing, table: Table, split: Split) -> RunSpec:
@@ -94,10 +152,11 @@ def _decided(spec: RunSpec, preprocessing: Preprocessing, table: Table, split: S
     return decided.model_copy(update={"network": network})
 
 
-def plan_of(resolved: RunSpec, preprocessing: Preprocessing, network: Network, split: Split, limits: Limits) -> Plan:
+def plan_of(
+    resolved: RunSpec, preprocessing: Preprocessing, network: Network, rows: dict[str, int], limits: Limits
+) -> Plan:
     """The plan of a resolved spec. Raises TooLarge where it would take more than the limits allow."""
     check_updates(network, resolved.training)
-    rows = _sizes(split)
     batch = min(resolved.training.batch_size, rows["train"])
     steps = ceil(rows["train"] / batch)
     encoded = _encoded_bytes(resolved, network, rows)
@@ -213,15 +272,15 @@ def _encoded_bytes(resolved: RunSpec, network: Network, rows: dict[str, int]) ->
 def _memory_bytes(resolved: RunSpec, network: Network, rows: dict[str, int], batch: int, *, is_on_disk: bool) -> int:
     """A process, five vectors of parameters and the moments, the rows, and what passes the network.
 
-    The rows are the encoded ones twice, or, where these are on the disk, what is kept of each besides. What passes is
+    The rows are the encoded ones, unless these are on the disk, and what is kept of each besides. What passes is
     every boundary of a batch in both directions and again for the batches gathered with it, every boundary of
     the rows evaluated at once, and the scratch of both.
     """
     vectors = 5 + _moments(resolved)
     size = np.dtype(resolved.training.dtype).itemsize
-    of_rows = 2 * _encoded_bytes(resolved, network, rows)
-    if is_on_disk:
-        of_rows = sum(rows.values()) * (ROW_BYTES + OUTPUT_BYTES * network.n_out)
+    of_rows = sum(rows.values()) * (ROW_BYTES + OUTPUT_BYTES * network.n_out)
+    if not is_on_disk:
+        of_rows += _encoded_bytes(resolved, network, rows)
     width, scratch = sum(network.widths), network.scratch_width
     trained = batch * (4 * width + scratch)
     evaluated = min(network.evaluation_rows, max(rows.values())) * (width + scratch)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from errno import EDQUOT, ENOSPC
+from errno import EDQUOT, EFBIG, ENOSPC
 from math import isfinite
 from typing import Any, TypeVar
 
@@ -148,7 +148,7 @@ class Attempt:
                 folder=self.settings.data,
             )
         except OSError as error:
-            if error.errno not in (ENOSPC, EDQUOT):
+            if error.errno not in (ENOSPC, EDQUOT, EFBIG):
                 raise
             raise CannotTrain("disk_full", "the disk of the data folder has no room for the encoded rows") from error
 
