@@ -25,6 +25,10 @@ class SpecError(EngineError):
         self.code = code
         self.allowed = tuple(allowed)
 
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        """Keep every part on the way out of another process."""
+        return partial(SpecError, code=self.code, allowed=self.allowed), (self.place, self.message)
+
 
 class DataError(EngineError):
     """Data that can't be used; `problems` lists all found.

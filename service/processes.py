@@ -8,8 +8,11 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Callable
 from multiprocessing import forkserver
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
+from typing import Any
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """Read by the BLAS libraries once, when NumPy is loaded."""
@@ -18,6 +21,14 @@ UNKNOWN_EXIT = 255
 """The exit code that is read where the process that started a child, and alone knows its end, is itself gone."""
 
 PRELOADED = ["service.preload", "service.worker.process", "service.domain.ingestion"]
+
+
+class NotStarted(Exception):  # noqa: N818 - what happened
+    """No process could be started: the one that starts others is gone, and the next start brings it back."""
+
+
+class Lost(Exception):  # noqa: N818 - what happened
+    """The process was ended from outside before it had an answer."""
 
 
 def set_up_libraries(*, threads: int) -> None:
@@ -65,3 +76,57 @@ def warm_up() -> None:
     """Start the small server process ahead of the first child, so that no request waits for it."""
     if isinstance(context(), ForkServerContext):
         forkserver.ensure_running()
+
+
+def apart(
+    work: Callable[..., Any], *arguments: Any, memory_bytes: int, seconds: float, expected: type[Exception]
+) -> Any:
+    """What `work` gives, done in a process of its own, which is gone when this returns.
+
+    Raises what it raises of the `expected` kind, MemoryError where it takes more than `memory_bytes`, TimeoutError
+    after so many seconds, NotStarted, and Lost; RuntimeError for an error nobody foresaw, which the process printed.
+    """
+    started = context()
+    receiver, sender = started.Pipe(duplex=False)
+    process = started.Process(target=_answer, args=(sender, memory_bytes, expected, work, arguments), daemon=True)
+    try:
+        process.start()
+    except (EOFError, ConnectionError) as error:
+        receiver.close()
+        raise NotStarted from error
+    finally:
+        sender.close()
+    try:
+        if not receiver.poll(seconds):
+            raise TimeoutError
+        is_answer, found = receiver.recv()
+    except EOFError:
+        process.join()
+        if process.exitcode is not None and process.exitcode > 0:
+            raise RuntimeError("a process ended with an error; its traceback stands above") from None
+        raise Lost from None
+    finally:
+        process.kill()
+        process.join()
+        process.close()
+        receiver.close()
+    if is_answer:
+        return found
+    raise found
+
+
+def _answer(
+    sender: Connection,
+    memory_bytes: int,
+    expected: type[Exception],
+    work: Callable[..., Any],
+    arguments: tuple[Any, ...],
+) -> None:
+    let_signals_in()
+    limit_memory(memory_bytes)
+    try:
+        sender.send((True, work(*arguments)))
+    except MemoryError:
+        sender.send((False, MemoryError()))
+    except expected as error:
+        sender.send((False, error))

@@ -37,6 +37,7 @@ class Limits(BaseSettings):
     parameters: Positive = 50_000_000
     epochs: Positive = 100_000
     run_memory_bytes: Positive = 4 * GIB
+    encoded_bytes_in_memory: Positive = 512 * MIB
     queued_runs: Positive = 10_000
     checkpoint_bytes: Annotated[int, Field(ge=1, le=10**9)] = 10**9
     checkpoint_bytes_per_run: Positive = 512 * MIB

@@ -1,5 +1,6 @@
 """Data: from a file to the numbers a network sees, and back to words."""
 
+from engine.data.matrices import matrix
 from engine.data.notices import Notices
 from engine.data.preprocessing import Encoded, Preprocessing
 from engine.data.profile import profile
@@ -38,6 +39,7 @@ __all__ = [
     "Stretch",
     "Table",
     "ingest",
+    "matrix",
     "open_table",
     "profile",
     "split_rows",

@@ -49,10 +49,10 @@ def column_profile(column: Column, values: Values) -> Found:
         found |= _levels(text, counts)
         most, could_identify = int(counts.max(initial=0)), False
     else:
-        present = values[~np.isnan(values)]
+        present = values[~np.isnan(values)] if np.isnan(values).any() else values
+        could_identify = column.type == "integer" and bool((present[1:] > present[:-1]).all())
         numbers, most = _numbers(column, present)
         found |= _moments(numbers) if column.type == "datetime" else numbers
-        could_identify = column.type == "integer" and bool((present[1:] > present[:-1]).all())
     return found | {"warnings": list(_warnings(found, len(cells), most, could_identify=could_identify))}
 
 
@@ -63,23 +63,33 @@ def _numbers(column: Column, present: Array) -> tuple[Found, int]:
     """The numbers' profile, and how often the most frequent of them occurs."""
     if not present.size:
         return {"distinct": 0}, 0
-    ordered = np.sort(present)
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    counts = np.diff(starts, append=len(ordered))
+    places, most = _places(column, present)
     with np.errstate(over="ignore", invalid="ignore"):
-        quartiles = np.quantile(ordered, [0.25, 0.5, 0.75])
         mean = present.mean()
         deviation = present.std(ddof=1) if present.size > 1 else 0.0
-    found: Found = {
-        "distinct": len(starts),
-        "minimum": float(ordered[0]),
-        "quartiles": [_finite(quartile) for quartile in quartiles],
-        "maximum": float(ordered[-1]),
+    moments: Found = {
         "mean": _finite(mean),
         "standard_deviation": _finite(deviation),
-        "skewness": None if len(starts) == 1 else _skewness(present, float(mean)),
-        "histogram": _histogram(ordered),
+        "skewness": None if places["distinct"] == 1 else _skewness(present, float(mean)),
     }
+    return places | moments, most
+
+
+def _places(column: Column, present: Array) -> tuple[Found, int]:
+    """What the numbers' order tells, and how often the most frequent of them occurs."""
+    ordered = np.sort(present)
+    found, most = _repeats(column, ordered)
+    found |= {"minimum": float(ordered[0]), "maximum": float(ordered[-1]), "histogram": _histogram(ordered)}
+    with np.errstate(over="ignore", invalid="ignore"):
+        quartiles = np.quantile(ordered, [0.25, 0.5, 0.75], overwrite_input=True)
+    return found | {"quartiles": [_finite(quartile) for quartile in quartiles]}, most
+
+
+def _repeats(column: Column, ordered: Array) -> tuple[Found, int]:
+    """How many numbers differ, and how often each of a few and the most frequent occurs."""
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    counts = np.diff(starts, append=len(ordered))
+    found: Found = {"distinct": len(starts)}
     if column.type == "integer" and len(starts) <= FEW:
         found["top"] = _top([column.spell(value) for value in ordered[starts]], counts)
     return found, int(counts.max())
@@ -98,7 +108,9 @@ def _skewness(present: Array, mean: float) -> float | None:
     with np.errstate(all="ignore"):
         away = present - mean
         away /= np.sqrt(np.mean(away * away))
-        return _finite(float(np.mean(away * away * away)))
+        cubes = away * away
+        cubes *= away
+        return _finite(float(np.mean(cubes)))
 
 
 def _histogram(ordered: Array) -> Found:

@@ -128,8 +128,8 @@ def fit_feature(
     if isinstance(encoding, DatetimeEncoding):
         if column.type != "datetime":
             raise DataError(place, f"expected a column of dates or times, but {column.name} is {column.type}")
-        return _fit_datetime(table.numbers(column.name)[rows], column, warnings, encoding)
-    return _fit_number(table.numbers(column.name)[rows], column, rows, warnings, encoding)
+        return _fit_datetime(table.numbers(column.name, rows), column, warnings, encoding)
+    return _fit_number(table.numbers(column.name, rows), column, rows, warnings, encoding)
 
 
 def _default(column: Column, spec: PreprocessingSpec) -> Encoding:
@@ -145,25 +145,25 @@ def _fit_number(
     values: Array, column: Column, rows: Array, warnings: list[str], encoding: NumberEncoding
 ) -> Feature | None:
     blank = np.isnan(values)
-    present = values[~blank]
+    present = values[~blank] if blank.any() else values
     if not present.size:
         warnings.append(f"{column.name}: blank in every training row; dropped")
         return None
     if blank.any() and encoding.missing == "refuse":
         raise _blank_refused(column.name, rows[np.flatnonzero(blank)[0]])
     fill, transform = _fill(present, column, encoding), _transform(present, encoding)
-    quantiles = tuple(np.quantile(present, np.linspace(0, 1, QUANTILES + 1)).tolist())
+    quantiles = np.quantile(present, np.linspace(0, 1, QUANTILES + 1)).tolist() if transform == "quantile" else []
     drawn = Feature(
         column.name,
         column.type,
         fill,
         spellings=column.spellings if column.type == "boolean" else {},
         transform=transform,
-        quantiles=quantiles if transform == "quantile" else (),
+        quantiles=tuple(quantiles),
         indicator=bool(blank.mean() >= INDICATED) if encoding.indicator == "auto" else encoding.indicator,
         refuses_blanks=encoding.missing == "refuse",
     )
-    mean, scale = _affine(drawn.transformed(np.where(blank, fill, values)), column, encoding)
+    mean, scale = _affine(drawn.transformed(np.where(blank, fill, values) if blank.any() else values), column, encoding)
     if np.ptp(present) == 0 and not drawn.indicator:
         warnings.append(f"{column.name}: the same in every training row; dropped")
         return None
@@ -183,7 +183,9 @@ def _transform(present: Array, encoding: NumberEncoding) -> Literal["none", "log
         return encoding.transform
     with np.errstate(all="ignore"):
         deviations = present - present.mean()
-        skewness = (deviations**3).mean() / deviations.std() ** 3
+        scale = deviations.std()
+        np.power(deviations, 3, out=deviations)
+        skewness = deviations.mean() / scale**3
     return "log1p" if present.min() >= 0 and skewness > SKEWED else "none"
 
 
@@ -213,7 +215,7 @@ def fit_place(table: Table, column: Column, rows: Array, warnings: list[str], sc
             "expected numbers, which network.input gives a shape, got text; leave the column out of features",
             code="not_numbers",
         )
-    values = table.numbers(column.name)[rows]
+    values = table.numbers(column.name, rows)
     present = values[~np.isnan(values)]
     spellings = column.spellings if column.type == "boolean" else {}
     fill = float(np.quantile(present, 0.5, method="lower")) if present.size else 0.0

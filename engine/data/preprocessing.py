@@ -115,7 +115,7 @@ class Preprocessing:
             parts = named_parts(table, spec.part, usable)
         else:
             strata = self.class_codes(table, usable) if self.is_stratified else None
-            groups = None if spec.group is None else table.text(spec.group).codes[usable]
+            groups = None if spec.group is None else table.text(spec.group, usable).codes
             parts = split_rows(len(usable), spec, seed=self.seed, strata=strata, groups=groups)
         if not len(parts.train):
             raise DataError("split", "expected rows that are left to train on, got none", code="empty_part")
@@ -123,7 +123,7 @@ class Preprocessing:
 
     def class_codes(self, table: Table, rows: Array) -> Array | None:
         """For each of the rows the place of its class, of a single target of classes; None of other targets."""
-        return self._codes(table, self.targets[0])[rows] if self.facts.kind in ("binary", "multiclass") else None
+        return self._codes(table, self.targets[0], rows) if self.facts.kind in ("binary", "multiclass") else None
 
     def weights(self, table: Table, rows: Array) -> Array | None:
         """How much each of the rows counts (m,), by the weight column and its class; None where all count alike.
@@ -179,18 +179,18 @@ class Preprocessing:
         problems = list[DataError]()
         for feature in self.encoder.numeric:
             with np.errstate(over="ignore"):  # to infinity
-                scaled = (feature.transformed(table.numbers(feature.name)[rows]) - feature.mean) / feature.scale
+                scaled = (feature.transformed(table.numbers(feature.name, rows)) - feature.mean) / feature.scale
                 problems += _too_far(scaled.astype(dtype)[:, np.newaxis], (feature.name,), rows)
         for target in self.targets if self.facts.kind == "regression" else ():
-            scaled = _scaled(table.numbers(target.name)[rows], target, dtype)
+            scaled = _scaled(table.numbers(target.name, rows), target, dtype)
             problems += _too_far(scaled[:, np.newaxis], (target.name,), rows)
         raise_all(problems)
 
     def encode_features(self, table: Table, numbers: Array | None = None, *, dtype: npt.DTypeLike) -> Array:
         """X (m, n_in) of the table's rows with these numbers, or of all. Raises DataError as `check` does."""
         rows, encoder = np.arange(table.row_count) if numbers is None else numbers, self.encoder
-        values = np.array([table.numbers(feature.name)[rows] for feature in encoder.numeric])
-        codes = [feature_codes(table.text(feature.name), feature)[rows] for feature in encoder.categories]
+        values = np.array([table.numbers(feature.name, rows) for feature in encoder.numeric])
+        codes = [feature_codes(table.text(feature.name, rows), feature) for feature in encoder.categories]
         raise_all([*refused_numbers(values, encoder.numeric, rows), *refused_levels(codes, encoder.categories, rows)])
         X = encoder.encode(values, codes, len(rows), dtype)
         raise_all(_too_far(X, self.input_names, rows))
@@ -202,11 +202,11 @@ class Preprocessing:
         """Y (m, n_out) of the table's rows with these numbers, or of all. Raises DataError as `check` does."""
         rows = np.arange(table.row_count) if numbers is None else numbers
         if self.facts.kind == "regression":
-            columns = [_scaled(table.numbers(target.name)[rows], target, dtype) for target in self.targets]
+            columns = [_scaled(table.numbers(target.name, rows), target, dtype) for target in self.targets]
             Y = np.stack(columns, axis=1)
             raise_all(_too_far(Y, [target.name for target in self.targets], rows))
             return Y
-        return self._class_outputs([self._codes(table, target)[rows] for target in self.targets], dtype, n_out)
+        return self._class_outputs([self._codes(table, target, rows) for target in self.targets], dtype, n_out)
 
     def encode_rows(
         self,
@@ -375,9 +375,9 @@ class Preprocessing:
         targets = (target.name for target in self.targets)
         return frozenset((*self.feature_names, *self.dropped, *targets))
 
-    def _codes(self, table: Table, target: Target) -> Array:
-        """For each row of a table the place of its class."""
-        text = table.text(target.name)
+    def _codes(self, table: Table, target: Target, rows: Array) -> Array:
+        """For each of the rows the place of its class."""
+        text = table.text(target.name, rows)
         places = {name: place for place, name in enumerate(target.classes)}
         mapping = np.array([places.get(level, UNKNOWN) for level in text.levels] + [BLANK], np.int64)
         return mapping[text.codes]

@@ -25,6 +25,7 @@ def profile(table: Table) -> dict[str, Any]:
         values = table.read(column, slice(None))
         columns[column.name] = column_profile(column, values)
         hashes.add(values)
+        del values  # before the next is read
     count = len(duplicates(hashes, (table.read(column, slice(None)) for column in table.schema.columns)))
     share = count / table.row_count if table.row_count else 0.0
     return {

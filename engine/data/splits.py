@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.data.table import Table, Text
+from engine.data.table import Table
 from engine.errors import DataError
 from engine.parameters import Array
 from engine.randomness import generator
@@ -82,9 +82,9 @@ def split_by_time(times: Array, spec: SplitSpec) -> Split:
 
 def times_of(table: Table, name: str, rows: Array) -> Array:
     """The numbers of the rows (m,) by which they are ordered. Raises DataError for text and for a blank."""
-    if isinstance(table.values(name), Text):
+    if table.schema.column(name).type == "text":
         raise DataError("split.time", f"expected a column of numbers or times, but {name} is text", code="not_numbers")
-    times = table.numbers(name)[rows]
+    times = table.numbers(name, rows)
     blank = np.flatnonzero(np.isnan(times))
     if blank.size:
         raise DataError(f"rows[{rows[blank[0]]}].{name}", "expected a time to split by, got a blank", code="blank")
@@ -93,9 +93,9 @@ def times_of(table: Table, name: str, rows: Array) -> Array:
 
 def named_parts(table: Table, name: str, rows: Array) -> Split:
     """The parts that a column names for each of the rows. Raises DataError for a cell that names none."""
-    text = table.text(name)
+    text = table.text(name, rows)
     names = [PARTS.get(level.strip().lower()) for level in text.levels]
-    codes = text.codes[rows]
+    codes = text.codes
     wrong = np.flatnonzero(np.array([*(part is None for part in names), True])[codes])
     if wrong.size:
         row, got = rows[wrong[0]], "a blank" if codes[wrong[0]] < 0 else "another text"

@@ -77,10 +77,10 @@ def _leaks(table: Table, rows: Array, preprocessing: Preprocessing) -> Iterator[
 
 
 def _number_leaks(table: Table, features: Sequence[Feature], target: Target, rows: Array) -> Iterator[str]:
-    y = table.numbers(target.name)[rows]
+    y = table.numbers(target.name, rows)
     for feature in features:
         if not feature.is_category:
-            x = table.numbers(feature.name)[rows]
+            x = table.numbers(feature.name, rows)
             present = ~np.isnan(x)
             both = (x, y) if present.all() else (x[present], y[present])
             r = pearson(*both) if len(both[0]) >= LEAK_ROWS else None
@@ -89,10 +89,10 @@ def _number_leaks(table: Table, features: Sequence[Feature], target: Target, row
 
 
 def _class_leaks(table: Table, features: Sequence[Feature], target: Target, rows: Array) -> Iterator[str]:
-    classes = table.text(target.name).codes[rows]
+    classes = table.text(target.name, rows).codes
     for feature in features:
-        values = table.values(feature.name)
-        cells = (values.codes if isinstance(values, Text) else values)[rows]
+        values = table.values(feature.name, rows)
+        cells = values.codes if isinstance(values, Text) else values
         if _tells(cells, classes, is_text=isinstance(values, Text)):
             yield _leak(feature, target, f"tells the classes of {target.name} apart by itself")
 
@@ -151,7 +151,7 @@ def _spread(table: Table, target: Target, rows: Array, remedy: str) -> Iterator[
     if target.classes:
         text = table.text(target.name)
         return _class_sizes(target, text.levels, text.codes[rows], remedy)
-    return _flatness(target, table.numbers(target.name)[rows])
+    return _flatness(target, table.numbers(target.name, rows))
 
 
 def _class_sizes(target: Target, names: Sequence[str], classes: Array, remedy: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A table: typed columns over NumPy arrays, read only when asked for."""
+"""A table: typed columns over NumPy arrays, read only when asked for, and kept only while that takes little memory."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +12,10 @@ from engine.parameters import Array
 
 Cell = float | int | bool | str | None
 
+KEPT_BYTES = 64 * 1024**2
+"""So much of a table's columns is kept once it was read."""
+TEXT_BYTES, NUMBER_BYTES = 4, 8
+"""Of a cell that is kept: the code of a text, and float64."""
 UNKNOWN, BLANK = -2, -1
 """Codes of a text that was not seen in training, and of a blank."""
 
@@ -35,31 +39,50 @@ class Table:
     row_count: int
     read: Callable[[Column, slice], Values] = field(repr=False)
     _values: dict[str, Values] = field(default_factory=dict, repr=False)
+    _kept_bytes: int = field(default=0, repr=False)
 
-    def values(self, name: str) -> Values:
-        """The column's values, read once. Raises KeyError for an unknown name."""
-        if name not in self._values:
-            self._values[name] = self.read(self.schema.column(name), slice(None))
-        return self._values[name]
+    def values(self, name: str, rows: Array | None = None) -> Values:
+        """The values of the rows with these numbers (m,), or of all. Raises KeyError for an unknown name.
 
-    def numbers(self, name: str) -> Array:
+        Of a column that is too large to be kept, only the stretch that holds the rows is read, each time anew.
+        """
+        kept = self._kept(name)
+        if rows is None:
+            return self.read(self.schema.column(name), slice(None)) if kept is None else kept
+        if kept is not None:
+            return _taken(kept, rows)
+        first, stop = (int(rows.min()), int(rows.max()) + 1) if len(rows) else (0, 0)
+        return _taken(self.read(self.schema.column(name), slice(first, stop)), rows - first if first else rows)
+
+    def numbers(self, name: str, rows: Array | None = None) -> Array:
         """The values of a column that is not text, (m,) float64."""
-        values = self.values(name)
+        values = self.values(name, rows)
         if isinstance(values, Text):
             raise TypeError(f"expected a column of numbers, {name} is text")
         return values
 
-    def text(self, name: str) -> Text:
+    def text(self, name: str, rows: Array | None = None) -> Text:
         """Any column as text: one that holds numbers spells its values."""
-        values = self.values(name)
+        values = self.values(name, rows)
         if isinstance(values, Text):
             return values
         column = self.schema.column(name)
         present = ~np.isnan(values)
         distinct, places = np.unique(values[present], return_inverse=True)
-        codes = np.full(self.row_count, -1, np.int64)
+        codes = np.full(len(values), BLANK, np.int64)
         codes[present] = places
         return Text(codes, tuple(column.spell(value) for value in distinct))
+
+    def _kept(self, name: str) -> Values | None:
+        """The column, read once, if there is room for it."""
+        if name not in self._values:
+            column = self.schema.column(name)
+            size = self.row_count * (TEXT_BYTES if column.type == "text" else NUMBER_BYTES)
+            if self._kept_bytes + size > KEPT_BYTES:
+                return None
+            self._values[name] = self.read(column, slice(None))
+            self._kept_bytes += size
+        return self._values[name]
 
     def rows(self, numbers: Sequence[int] | range) -> list[dict[str, Cell]]:
         """Rows by number, each by column name, blanks as None. Only the stretch that holds them is read."""
@@ -72,6 +95,18 @@ class Table:
         ]
         names = self.schema.names
         return [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
+
+
+def _taken(values: Values, rows: Array) -> Values:
+    """The values of some rows, of a text no more levels than there are rows."""
+    if not isinstance(values, Text):
+        return values[rows]
+    codes = values.codes[rows]
+    if len(values.levels) <= len(rows):
+        return Text(codes, values.levels)
+    used = np.unique(codes[codes >= 0])
+    places = np.where(codes < 0, BLANK, np.searchsorted(used, codes))
+    return Text(places, tuple(values.levels[code] for code in used))
 
 
 def _cells(column: Column, values: Values, places: Array) -> list[Cell]:

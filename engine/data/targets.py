@@ -125,13 +125,14 @@ def class_target(table: Table, name: str) -> Target:
 
 
 def number_target(table: Table, name: str, rows: Array, loss: Choice) -> Target:
-    values, kind = table.numbers(name), LOSSES.get(loss.type)
-    mean, scale = mean_and_scale(values[rows], name)
+    kind = LOSSES.get(loss.type)
+    mean, scale = mean_and_scale(table.numbers(name, rows), name)
     if scale == 0:
         raise DataError("target", f"expected {name} to vary over the training rows", code="constant_target")
     if kind is None or kind.standardises:
         return Target(name, table.schema.column(name).type, mean=mean, scale=scale)
     try:
+        values = table.numbers(name)
         kind(loss).check(values[~np.isnan(values), None])
     except DataError as error:
         raise DataError("target", f"{name} under {loss.type}: {error.message}", code="impossible_target") from error

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.data.table import Table, Text
+from engine.data.table import Table
 from engine.data.targets import Target
 from engine.errors import DataError
 from engine.parameters import Array
@@ -13,9 +13,9 @@ from engine.spec import TargetFacts, TrainingSpec
 
 def weights_of(table: Table, name: str, rows: Array) -> Array:
     """The column's numbers for these rows (m,). Raises DataError for text, a blank, a negative one, or zeros alone."""
-    if isinstance(table.values(name), Text):
+    if table.schema.column(name).type == "text":
         raise DataError("weight", f"expected a column of numbers, but {name} is text", code="not_numbers")
-    weights = table.numbers(name)[rows]
+    weights = table.numbers(name, rows)
     wrong = np.flatnonzero(~(weights >= 0))
     if wrong.size:
         got = "a blank" if np.isnan(weights[wrong[0]]) else f"{weights[wrong[0]]:g}"

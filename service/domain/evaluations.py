@@ -111,7 +111,7 @@ def _rows(moment: Moment, table: Table, judged: Judged, losses: Array, numbers: 
 def _truths(target: Target, truth: Truth, table: Table, *, rows: Array, places: Array) -> list[Any]:
     """What the dataset says: class names, or values."""
     if truth.kind == "regression":
-        return list(table.numbers(target.name)[rows].tolist())
+        return list(table.numbers(target.name, rows).tolist())
     return [target.classes[code] for code in truth.classes[places].tolist()]
 
 

@@ -17,7 +17,7 @@ from engine.network import Network
 from engine.spec import RunSpec, resolve
 from engine.training import Best
 from service.domain import checkpoints, datasets
-from service.domain.training import Plan, check_sizes, plan, plan_of
+from service.domain.training import Plan, check_sizes, part_sizes, plan, plan_of
 from service.domain.warm_starts import WarmStart, begin, warm_start
 from service.errors import Conflict, Fault, NotFound, TooManyRuns, Unprocessable, own, path_in, pointer
 from service.ids import new_id
@@ -108,7 +108,7 @@ def validate(database: Database, data: Path, dataset_id: str, spec: RunSpec, lim
     """What the run would be, without accepting it. Fitting may take its time, so no transaction is held open."""
     with database.read() as session:
         dataset = datasets.get(session, dataset_id)
-    what = plan(spec, datasets.table_of(data, dataset.id), limits)
+    what = plan(spec, datasets.path_of(data, dataset.id), limits)
     start = warm_start(database, what)
     if start is not None:
         what = replace(what, warnings=(*what.warnings, *start.warnings))
@@ -326,12 +326,10 @@ def plan_fork(
         stored_rows = stored.of_run(session, parent.id)
         content = stored.content(session, checkpoint)
     preprocessing = Preprocessing.from_json(parent.preprocessing)
-    split = preprocessing.split(datasets.table_of(data, parent.dataset_id))
+    rows = part_sizes(preprocessing, datasets.path_of(data, parent.dataset_id), limits)
     asked = _overridden(parent, overrides)
     check_sizes(asked, limits)
-    resolved = resolve(
-        asked, preprocessing.facts, features=asked.features or (), has_validation=len(split.validation) > 0
-    )
+    resolved = resolve(asked, preprocessing.facts, features=asked.features or (), has_validation=rows["validation"] > 0)
     _check_loss(parent, resolved)
     _check_position(parent, checkpoint, resolved)
     network = Network.of(resolved, n_in=preprocessing.n_in)
@@ -345,7 +343,7 @@ def plan_fork(
     if earlier and earlier[0].id != checkpoint.id:
         with database.read() as session:
             copies.insert(0, (earlier[0], stored.content(session, earlier[0])))
-    plan = plan_of(resolved, preprocessing, network, split, limits)
+    plan = plan_of(resolved, preprocessing, network, rows, limits)
     return Fork(parent, checkpoint, copies, best, dataset, plan, _spec_of(parent, resolved, overrides))
 
 

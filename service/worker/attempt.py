@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from errno import EDQUOT, EFBIG, ENOSPC
 from math import isfinite
 from typing import Any, TypeVar
 
@@ -119,7 +120,7 @@ class Attempt:
         self.spec = RunSpec.model_validate(run.resolved)
         self.preprocessing = Preprocessing.from_json(run.preprocessing)
         self.network = Network.of(self.spec, n_in=self.preprocessing.n_in)
-        self.parts = self._parts(run.dataset_id)
+        self.parts = self._parts(run.dataset_id, run.memory_bytes)
         self.best: Json | None = run.best
         self.last: Json | None = run.last
         self.earlier_fingerprint = run.fingerprint
@@ -128,14 +129,28 @@ class Attempt:
         if self.state.optimizer is None:
             self._say("warning", {"detail": "goes on from parameters alone: its optimizer starts anew"})
 
-    def _parts(self, dataset_id: str) -> Parts:
+    def _parts(self, dataset_id: str, memory_bytes: int) -> Parts:
+        """The encoded rows, in memory if the process may take as much: the limit may be another than at acceptance."""
         try:
             table = datasets.table_of(self.settings.data, dataset_id)
         except FileNotFoundError as error:
             raise CannotTrain(
                 "dataset_missing", f"the file of dataset {dataset_id} is not in the data folder"
             ) from error
-        return parts(self.spec, self.preprocessing, self.network, table)
+        room = min(self.settings.limits.encoded_bytes_in_memory, memory_bytes)
+        try:
+            return parts(
+                self.spec,
+                self.preprocessing,
+                self.network,
+                table,
+                bytes_in_memory=room,
+                folder=self.settings.data,
+            )
+        except OSError as error:
+            if error.errno not in (ENOSPC, EDQUOT, EFBIG):
+                raise
+            raise CannotTrain("disk_full", "the disk of the data folder has no room for the encoded rows") from error
 
     def _load(self) -> TrainingState | None:
         """The furthest stored state that is whole; None if nothing was stored. Says so where one is damaged."""

@@ -2,6 +2,7 @@ import base64
 import json
 import math
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +10,11 @@ from sqlalchemy.exc import IntegrityError
 
 from engine.data import split_rows
 from engine.metrics import names_of
-from engine.spec import SplitSpec
-from service.domain import runs
+from engine.spec import RunSpec, SplitSpec
+from service.domain import runs, training
+from service.domain.datasets import path_of
+from service.errors import TooLarge
+from service.settings import Limits
 from service.worker.attempt import Attempt
 from tests.support import QUICK, TINY, Api, Json, problem
 
@@ -795,3 +799,74 @@ def test_a_run_says_what_its_data_is_suspected_of_and_so_does_a_fork(api: Api) -
     assert leak in planned
     assert created["warnings"] == planned
     assert forked["warnings"] == planned
+
+
+# Large tables ------------------------------------------------------------------------------------------------------
+
+
+def test_a_large_table_is_planned_in_a_process_of_its_own_with_the_same_answer(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"dataset": api.upload(), "target": "label", **QUICK}
+    here = api.post("/v1/runs/validate", body).json()
+    monkeypatch.setattr(training, "ROWS_HERE", 1)
+
+    apart = api.post("/v1/runs/validate", body).json()
+
+    assert apart == here
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status", "code"),
+    [
+        ({"target": "z"}, 422, "unknown_column"),
+        ({"training": {"loss": {"type": "huber"}}}, 422, "impossible_loss"),
+    ],
+)
+def test_what_is_wrong_with_a_run_on_a_large_table_is_said_in_the_same_words(
+    wrong: Json, status: int, code: str, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"dataset": api.upload(), "target": "label", **QUICK, **wrong}
+    here = api.post("/v1/runs/validate", body)
+    monkeypatch.setattr(training, "ROWS_HERE", 1)
+
+    apart = api.post("/v1/runs/validate", body)
+
+    assert problem(apart, status, code)["errors"] == problem(here, status, code)["errors"]
+
+
+def test_looking_at_a_large_table_takes_no_more_memory_than_it_may(api: Api) -> None:
+    dataset = api.upload(b"x,y\n" + b"1.5,2.5\n0.5,1.5\n" * 1_100_000)
+    spec = RunSpec(target=("y",), features=("x",))
+
+    with pytest.raises(TooLarge) as caught:
+        training.plan(spec, path_of(api.settings.data, dataset), Limits(ingest_memory_bytes=1_000_000))
+
+    assert caught.value.extra["limit"] == "ingest_memory_bytes"
+
+
+def test_a_fork_on_a_large_table_is_planned_as_on_a_small_one(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = api.train()
+    monkeypatch.setattr(training, "ROWS_HERE", 1)
+
+    fork = api.post(f"/v1/runs/{run['id']}/fork", {"at": "last"})
+    api.work()
+
+    assert api.run(fork.json()["id"])["weights_digest"] == run["weights_digest"]
+
+
+def test_rows_that_are_read_from_the_disk_do_not_count_as_memory_and_are_warned_of(tmp_path: Path) -> None:
+    content = b"x,y\n" + b"".join(b"%d,%d\n" % (i % 97, i % 89) for i in range(2000))
+    plans = []
+    for name, limits in (("memory", Limits()), ("disk", Limits(encoded_bytes_in_memory=1000))):
+        with Api(tmp_path / name, limits=limits) as api:
+            body = {"dataset": api.upload(content), "target": "y", "features": ["x"], **QUICK}
+            plans.append(api.post("/v1/runs/validate", body).json())
+
+    in_memory, on_disk = plans
+    assert on_disk["memory_bytes"] == in_memory["memory_bytes"] - 16000
+    assert not any(warning.startswith("rows: ") for warning in in_memory["warnings"])
+    assert (
+        "rows: encoded they take 16000 bytes, so they are read from a file on the disk while the run trains"
+        in (on_disk["warnings"])
+    )

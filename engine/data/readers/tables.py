@@ -10,7 +10,7 @@ import pyarrow as pa
 from engine.data.readers.columns import ColumnReader, TextColumn, columns_of
 from engine.data.readers.contents import Block, Bounds, Contents, Ingested, Options
 from engine.data.schema import Column, Schema
-from engine.data.table import Table, Text, Values
+from engine.data.table import BLANK, Table, Text, Values
 from engine.errors import DataError
 
 
@@ -27,6 +27,8 @@ def write_table(target: Path, contents: Contents, options: Options, bounds: Boun
         raise DataError("file", f"expected at least 2 rows of data, got {got}", code="too_few_rows")
     if not columns:
         raise DataError("file", "expected at least one column, got none", code="no_columns")
+    pool = pa.default_memory_pool()
+    pool.release_unused()  # blocks of texts leave the allocator's memory in pieces
     schema = Schema(tuple(column.decide() for column in columns))
     fields = [(column.name, pa.string() if column.type == "text" else pa.float64()) for column in schema.columns]
     arrow = pa.schema(fields, metadata={"chainrule": json.dumps(schema.to_json())})
@@ -34,6 +36,7 @@ def write_table(target: Path, contents: Contents, options: Options, bounds: Boun
         for block in contents.blocks():
             arrays = [column.values(cells) for column, cells in zip(columns, block.columns, strict=True)]
             writer.write_batch(pa.record_batch(arrays, schema=arrow))
+    pool.release_unused()
     warnings = [*contents.warnings, *(warning for column in columns if (warning := column.warning()))]
     return Ingested(schema, rows, tuple(warnings), _format(contents, columns, options))
 
@@ -64,8 +67,10 @@ def open_table(path: Path) -> Table:
         cells = table.column(schema.names.index(column.name))[rows]
         if column.type != "text":
             return np.asarray(cells.to_numpy())
-        encoded = cells.combine_chunks().dictionary_encode()
-        codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        return Text(codes, tuple(encoded.dictionary.to_pylist()))
+        chunks = cells.dictionary_encode().chunks
+        if not chunks:
+            return Text(np.empty(0, np.int32), ())
+        codes = [chunk.indices.fill_null(BLANK).to_numpy(zero_copy_only=False) for chunk in chunks]
+        return Text(np.concatenate(codes), tuple(chunks[-1].dictionary.to_pylist()))
 
     return Table(schema, table.num_rows, read)
