@@ -183,9 +183,9 @@ def _transform(present: Array, encoding: NumberEncoding) -> Literal["none", "log
         return encoding.transform
     with np.errstate(all="ignore"):
         deviations = present - present.mean()
-        scale = deviations.std()
-        np.power(deviations, 3, out=deviations)
-        skewness = deviations.mean() / scale**3
+        cubes = deviations * deviations
+        cubes *= deviations
+        skewness = cubes.mean() / deviations.std() ** 3
     return "log1p" if present.min() >= 0 and skewness > SKEWED else "none"
 
 

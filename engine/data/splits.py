@@ -47,7 +47,7 @@ def split_rows(
     order = np.argsort(generator(seed, "split").bit_generator.random_raw(row_count), kind="stable")
     if groups is not None:
         return _of_groups(_grouped(order, groups), spec)
-    bundles = [order] if strata is None else [order[strata[order] == stratum] for stratum in np.unique(strata)]
+    bundles = [order] if strata is None else _by_value(order, strata[order])
     sizes = np.array([len(bundle) for bundle in bundles])
     if spec.folds is None:
         test = [slice(count) for count in _shares(sizes, spec.test)]
@@ -63,6 +63,11 @@ def split_rows(
         validation=[rest[:count] for rest, count in zip(rests, validation, strict=True)],
         test=tested,
     )
+
+
+def _by_value(order: Array, drawn: Array) -> list[Array]:
+    """The rows of each stratum, in their order; `drawn` is each row's."""
+    return [order[drawn == stratum] for stratum in np.unique(drawn)]
 
 
 def split_by_time(times: Array, spec: SplitSpec) -> Split:

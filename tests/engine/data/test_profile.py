@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -6,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data import profile
+from engine.data import Column, profile
+from engine.data.column_profile import column_profile
 from engine.data.duplicates import RowHashes, duplicates
 from service.samples import DIGITS, PENGUINS
 from tests.engine.data.factories import read_csv, table
@@ -311,3 +313,14 @@ def test_columns_of_text_or_of_many_scales_are_no_group() -> None:
     scales = {f"y{number}": [0, 10**number, 1] for number in range(16)}
 
     assert profile(table(**texts, **scales))["groups"] == []
+
+
+def test_a_column_is_profiled_in_the_memory_of_a_few_of_its_copies() -> None:
+    values = np.random.default_rng(0).normal(size=300_000)
+    tracemalloc.start()
+
+    column_profile(Column("x", "number", 0), values)
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5 * values.nbytes
