@@ -126,6 +126,9 @@ def train(
     batch_size: Annotated[int | None, typer.Option(min=1)] = None,
     learning_rate: LearningRate = None,
     optimizer: Annotated[str | None, typer.Option(help="adam, sgd, adamw, …: see /v1/layers.")] = None,
+    validation: Annotated[
+        float | None, typer.Option(min=0, max=1, help="The share of rows that validate. [default: by the rows]")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
     name: Annotated[str | None, typer.Option(help="What to call the run.")] = None,
     spec: Annotated[
@@ -150,6 +153,7 @@ def train(
     layers = _hidden_layers(hidden, activation)
     _merge(body, "network", _given(layers=layers))
     _merge(body, "training", _given(epochs=epochs, batch_size=batch_size))
+    _merge(body, "split", _given(validation=validation))
     if optimizer is not None or learning_rate is not None:
         before = (body.get("training") or {}).get("optimizer")
         _merge(body, "training", {"optimizer": _optimizer(before, optimizer, learning_rate)})

@@ -156,6 +156,8 @@ def follow(client: Client, item: RunBody) -> RunBody:
 def _losses(values: dict[str, Any]) -> str:
     names = {"train.loss": "train loss", "validation.loss": "validation loss", "validation.accuracy": "accuracy"}
     names |= {"validation.r2": "r2"}
+    if "validation.loss" not in values:
+        names = {"train.loss": "train loss", "train.accuracy": "train accuracy", "train.r2": "train r2"}
     return "  ".join(f"{shown} {values[name]:.4f}" for name, shown in names.items() if values.get(name) is not None)
 
 

@@ -75,7 +75,7 @@ def _look_inside(client: Client, run: RunBody) -> None:
     batch = {"part": "train", "limit": 32}
     console.out.print("The gradients of 32 training rows, and some of them checked by nudging single numbers:")
     found = client.inspect(run.id, dataset_rows=batch, quantities=["dW", "db"], reduce="norm")
-    targets = ["W.1[0,0]", "W.1[4,60]", "W.2[7,2]", "W.2[63,1]", "b.1[9]", "b.2[0]"]
+    targets = ["W.1[0,0]", "W.1[4,60]", "W.2[20,0]", "W.2[63,1]", "b.1[9]", "b.2[0]"]
     check = client.check(run.id, dataset_rows=batch, targets=targets)
     console.gradients(found, check)
 

@@ -22,7 +22,7 @@ from service.samples import PENGUINS
 from tests.support import PATIENCE_SECONDS, TINY, Api, Server, server, until
 
 TOKEN = "open-sesame-open-sesame"
-QUICK = ["--hidden", "8", "--epochs", "5"]
+QUICK = ["--hidden", "8", "--epochs", "5", "--validation", "0.15"]
 
 
 def chainrule(*arguments: object, ok: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -69,6 +69,12 @@ def test_train_shows_losses_and_the_result(served: Server, penguins: Path) -> No
     assert "succeeded" in shown
     assert "accuracy" in shown
     assert "\x1b" not in shown  # no colour where there is no terminal
+
+
+def test_train_without_validation_rows_shows_how_well_it_fits(served: Server, penguins: Path) -> None:
+    shown = chainrule("train", penguins, "--target", "species", "--epochs", 3, "--server", served.url).stdout
+
+    assert re.search(r"epoch +3 of 3  train loss \d\.\d{4}  train accuracy \d\.\d{4}$", shown, re.MULTILINE)
 
 
 def test_json_is_for_programs(served: Server, penguins: Path) -> None:
@@ -774,7 +780,7 @@ def test_the_demo_shows_the_whole_job_and_ends(tmp_path: Path) -> None:
     assert accuracies[1] >= 0.96
     assert "Gentoo: " in shown
     assert "mismatch" not in shown
-    assert len(re.findall(r"[Wb]\.2\[.*  ok *$", shown, re.MULTILINE)) >= 5
+    assert len(re.findall(r"[Wb]\.\d\[.*  ok *$", shown, re.MULTILINE)) >= 5
 
 
 def test_the_demo_knows_the_token(tmp_path: Path) -> None:
