@@ -74,7 +74,7 @@ MediaType = Annotated[str, Depends(_media_type)]
 async def _only_what_is_named(request: Request, kind: MediaType) -> None:
     """Refuse query parameters, and a body of another media type, that the route does not name. Not in a thread."""
     route: APIRoute = request.scope["route"]
-    known = tuple(_query_names(route.dependant))
+    known = tuple(dict.fromkeys(_query_names(route.dependant)))
     if unknown := [name for name in request.query_params if name not in known]:
         detail = f"there is no such query parameter; expected {', '.join(known) or 'none'}"
         faults = [Fault(Parameter("query", name[:60]), "extra_forbidden", detail, known) for name in unknown]

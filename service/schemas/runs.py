@@ -84,6 +84,23 @@ SUMMARY: dict[str, Any] = {
 class PreprocessingBody(Body):
     """How a run's columns become inputs of its network, and its outputs words; fitted on the training rows."""
 
+    model_config = example(
+        {
+            "inputs": ["petal_length", "color=red", "color=white"],
+            "features": [
+                {"name": "petal_length", "encoding": "number", "fill": 4.35, "mean": 3.76, "scale": 1.76},
+                {"name": "color", "encoding": "one_hot", "fill": "red", "levels": ["red", "white"]},
+            ],
+            "targets": [{"name": "species", "type": "text", "classes": ["setosa", "versicolor", "virginica"]}],
+            "dropped": ["id"],
+            "split": {"validation": 0.0, "test": 0.15, "stratify": True},
+            "seed": 0,
+            "weight": None,
+            "class_weights": None,
+            "warnings": ["id: 127 different texts in 127 rows, like an identifier; dropped"],
+        }
+    )
+
     inputs: list[str]
     """A name for each input, in order: the column, with its level or part behind it."""
     features: list[dict[str, Any]]

@@ -112,7 +112,19 @@ def trained(served: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("table") / "table.csv"
     lines = [f"{i}, {('TRUE', 'False')[i % 2]}, w{i % 3}, [{'ab'[i % 2]}]" for i in range(60)]
     path.write_text("\n".join(["x, yes, word, label", *lines]))
-    options = ["--target", "label", "--epochs", 4, "--name", "[bold]", "--server", served.url, "--json"]
+    options = [
+        "--target",
+        "label",
+        "--epochs",
+        4,
+        "--validation",
+        0.15,
+        "--name",
+        "[bold]",
+        "--server",
+        served.url,
+        "--json",
+    ]
     return str(json.loads(chainrule("train", path, *options).stdout)["id"])
 
 

@@ -228,15 +228,19 @@ def test_a_metric_that_falls_can_be_monitored_too(monitor: Monitor) -> None:
     assert state.best.value == min(values) < values[0]
 
 
-def test_without_validation_rows_the_best_follows_the_training_loss() -> None:
-    net, spec = network(), training()
+def test_without_validation_rows_the_best_follows_the_loss_with_its_penalty() -> None:
+    net, spec = network(), training(l2=0.1, l1=0.01, dtype="float64")
     data = clusters()
     state = start(net, spec)
 
     reports = epochs(net, spec, state, data=TrainingData(data.X, data.Y))
 
     assert state.best is not None
-    assert state.best.metric == "train.loss"
+    assert state.best.metric == "train.objective"
+    weights = [values for name, values in net.views(state.parameters).items() if name.startswith("W")]
+    penalty = sum(0.05 * np.square(W).sum() + 0.01 * np.abs(W).sum() for W in weights)
+    values = reports[-1].values
+    assert values["train.objective"] == pytest.approx(values["train.loss"] + penalty)
     assert "validation.loss" not in reports[-1].values
 
 

@@ -234,7 +234,7 @@ def test_parts_left_out_of_the_split_have_no_metrics(api: Api) -> None:
     run = api.train(split={"validation": 0, "test": 0})
 
     assert run["metrics"] == {"validation": None, "test": None}
-    assert run["best"]["metric"] == "train.loss"
+    assert run["best"]["metric"] == "train.objective"
 
 
 def test_a_huge_learning_rate_ends_as_diverged_at_its_place(api: Api) -> None:
