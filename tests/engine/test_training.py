@@ -230,7 +230,7 @@ def test_a_metric_that_falls_can_be_monitored_too(monitor: Monitor) -> None:
 
 def test_without_validation_rows_the_best_follows_the_loss_with_its_penalty() -> None:
     net, spec = network(), training(l2=0.1, l1=0.01, dtype="float64")
-    data = clusters()
+    data = clusters(dtype="float64")
     state = start(net, spec)
 
     reports = epochs(net, spec, state, data=TrainingData(data.X, data.Y))
