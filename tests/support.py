@@ -108,10 +108,13 @@ class Api:
     def delete(self, path: str) -> httpx.Response:
         return self.request("DELETE", path)
 
-    def send(self, content: bytes, *, media_type: str = "text/csv", name: str = "table") -> httpx.Response:
-        """Upload a table."""
+    def send(
+        self, content: bytes, *, media_type: str = "text/csv", name: str = "table", **options: str
+    ) -> httpx.Response:
+        """Upload a table, the query's options said."""
+        params = {"name": name, **options}
         return self.request(
-            "POST", "/v1/datasets", params={"name": name}, content=content, headers={"Content-Type": media_type}
+            "POST", "/v1/datasets", params=params, content=content, headers={"Content-Type": media_type}
         )
 
     def upload(self, content: bytes = TINY, **options: Any) -> str:

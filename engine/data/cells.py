@@ -31,6 +31,13 @@ def number_columns(columns: Sequence[list[Any]], features: Sequence[Feature], pr
     return np.array(read, np.float64)
 
 
+def without(na: Sequence[str], cells: list[Any]) -> list[Any]:
+    """The cells with None for each that is one of these spellings of a blank."""
+    if not na:
+        return cells
+    return [None if isinstance(cell, str) and cell.strip(PADDING) in na else cell for cell in cells]
+
+
 def number_cells(cells: list[Any], feature: Feature, problems: list[DataError]) -> list[float | None]:
     """The cells of one such column, blanks as None."""
     found: list[float | None] = []

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from engine.data.cells import class_cells, number_cells, number_columns, text_cells
+from engine.data.cells import class_cells, number_cells, number_columns, text_cells, without
 from engine.data.encoder import Encoder
 from engine.data.features import Feature, feature_codes, fit_feature, fit_place
 from engine.data.notices import Notices
@@ -51,6 +51,8 @@ class Preprocessing:
     warnings: tuple[str, ...]
     weight: str | None = None
     """The column that says how much each row counts."""
+    na: tuple[str, ...] = ()
+    """Spellings of a blank in the dataset's file, which rows may use too."""
     class_weights: tuple[float, ...] = ()
     """How much rows of each class count, in the order of the target's classes; empty: all alike."""
 
@@ -63,7 +65,7 @@ class Preprocessing:
         targets = tuple(class_target(table, name) for name in spec.target)
         if facts.task == "regression":
             targets = tuple(Target(name, table.schema.column(name).type) for name in spec.target)
-        draft = cls((), targets, facts, spec.split, spec.seed, (), (), spec.weight)
+        draft = cls((), targets, facts, spec.split, spec.seed, (), (), spec.weight, table.na)
         draft = replace(draft, split_spec=split_of(spec.split, len(draft.usable_rows(table))))
         split = draft.split(table)
         class_weights = fit_class_weights(draft.class_codes(table, split.train), targets, facts, spec.training)
@@ -303,6 +305,7 @@ class Preprocessing:
             "dropped": list(self.dropped),
             "warnings": list(self.warnings),
             "weight": self.weight,
+            "na": list(self.na),
             "class_weights": list(self.class_weights),
         }
 
@@ -318,6 +321,7 @@ class Preprocessing:
             dropped=tuple(content["dropped"]),
             warnings=tuple(content["warnings"]),
             weight=content.get("weight"),
+            na=tuple(content.get("na", ())),
             class_weights=tuple(content.get("class_weights", ())),
         )
 
@@ -328,8 +332,9 @@ class Preprocessing:
     ) -> tuple[Array, list[Array]]:
         """The numbers (features, m) and the codes of levels (m,) in cells by column, as the encoder takes them."""
         encoder = self.encoder
-        numbers = number_columns([columns[feature.name] for feature in encoder.numeric], encoder.numeric, problems)
-        codes = [text_cells(columns[feature.name], feature, problems, notices) for feature in encoder.categories]
+        cells = {name: without(self.na, columns[name]) for name in self.feature_names}
+        numbers = number_columns([cells[feature.name] for feature in encoder.numeric], encoder.numeric, problems)
+        codes = [text_cells(cells[feature.name], feature, problems, notices) for feature in encoder.categories]
         problems += [*refused_numbers(numbers, encoder.numeric), *refused_levels(codes, encoder.categories)]
         return numbers, codes
 

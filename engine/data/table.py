@@ -38,6 +38,8 @@ class Table:
     schema: Schema
     row_count: int
     read: Callable[[Column, slice], Values] = field(repr=False)
+    na: tuple[str, ...] = ()
+    """Spellings of a blank in its file, beside the usual ones."""
     _values: dict[str, Values] = field(default_factory=dict, repr=False)
     _kept_bytes: int = field(default=0, repr=False)
 

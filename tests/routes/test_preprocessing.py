@@ -84,3 +84,17 @@ def test_an_encoding_of_a_column_that_is_not_there_is_refused(shared: Api) -> No
     [fault] = problem(shared.post("/v1/runs", body), 422, "unknown_column")["errors"]
 
     assert fault["pointer"] == "/preprocessing/columns/town"
+
+
+def test_a_datasets_spellings_of_a_blank_are_its_runs_too(api: Api) -> None:
+    content = "x,color,label\n" + "".join(
+        f"{'?' if i % 5 == 0 else i},{('red', 'blue', '?')[i % 3]},{('yes', 'no')[i % 2]}\n" for i in range(40)
+    )
+    run = api.train(dataset=api.upload(content.encode(), na='["?"]'))
+    path = f"/v1/runs/{run['id']}/predict"
+
+    spelt = api.post(path, {"rows": [{"x": "?", "color": " ? "}]}).json()
+    blank = api.post(path, {"rows": [{"x": None, "color": None}]}).json()
+
+    assert spelt["predictions"] == blank["predictions"]
+    assert spelt["warnings"] == []

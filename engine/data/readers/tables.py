@@ -31,7 +31,7 @@ def write_table(target: Path, contents: Contents, options: Options, bounds: Boun
     pool.release_unused()  # blocks of texts leave the allocator's memory in pieces
     schema = Schema(tuple(column.decide() for column in columns))
     fields = [(column.name, pa.string() if column.type == "text" else pa.float64()) for column in schema.columns]
-    arrow = pa.schema(fields, metadata={"chainrule": json.dumps(schema.to_json())})
+    arrow = pa.schema(fields, metadata={"chainrule": json.dumps(schema.to_json()), "na": json.dumps(options.na)})
     with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_file(sink, arrow) as writer:
         for block in contents.blocks():
             arrays = [column.values(cells) for column, cells in zip(columns, block.columns, strict=True)]
@@ -60,7 +60,8 @@ def _format(contents: Contents, columns: list[ColumnReader], options: Options) -
 def open_table(path: Path) -> Table:
     """The table in an Arrow file that an ingest wrote, mapped into memory."""
     reader = pa.ipc.open_file(pa.memory_map(str(path)))
-    schema = Schema.from_json(json.loads(reader.schema.metadata[b"chainrule"]))
+    metadata = reader.schema.metadata
+    schema, na = Schema.from_json(json.loads(metadata[b"chainrule"])), json.loads(metadata.get(b"na", b"[]"))
     table = reader.read_all()
 
     def read(column: Column, rows: slice) -> Values:
@@ -73,4 +74,4 @@ def open_table(path: Path) -> Table:
         codes = [chunk.indices.fill_null(BLANK).to_numpy(zero_copy_only=False) for chunk in chunks]
         return Text(np.concatenate(codes), tuple(chunks[-1].dictionary.to_pylist()))
 
-    return Table(schema, table.num_rows, read)
+    return Table(schema, table.num_rows, read, tuple(na))
