@@ -233,7 +233,7 @@ def test_numbers_that_are_none_raise_nothing() -> None:
 def test_what_is_measured_each_epoch_can_be_monitored_and_nothing_else() -> None:
     measured = {f"{part}.{name}" for name, metric in METRICS.items() for part in metric.each_epoch}
 
-    assert set(get_args(spec.Monitor)) == measured | {"train.loss", "validation.loss"}
+    assert set(get_args(spec.Monitor)) == measured | {"train.loss", "train.objective", "validation.loss"}
 
 
 def test_each_epoch_has_fewer_metrics_of_the_rows_to_train_on() -> None:

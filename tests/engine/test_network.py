@@ -101,8 +101,8 @@ def test_a_resolved_run_spec_builds_hidden_layers_and_the_head() -> None:
 
     net = Network.of(spec, n_in=2)
 
-    assert net.shapes["W.1"] == (2, 64)
-    assert net.shapes["W.3"] == (32, 3)
+    assert net.shapes["W.1"] == (2, 128)
+    assert net.shapes["W.2"] == (128, 3)
     assert net.has_canonical_head
 
 
