@@ -6,6 +6,7 @@ SERIES = {
     "epoch",
     "train.running_loss",
     "train.loss",
+    "train.objective",
     "train.accuracy",
     "validation.loss",
     "validation.accuracy",
