@@ -20,7 +20,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from engine.data import Bounds, Table, ingest, open_table
+from engine.data import Bounds, ingest, open_table
 from engine.spec import RunSpec
 from engine.training import TrainingState, train
 from service.domain.training import parts, plan
@@ -79,10 +79,14 @@ def score(table: RealTable, rows: pd.DataFrame, predicted: Any) -> float:
 def by_default(table: RealTable, known: pd.DataFrame, asked: pd.DataFrame, seed: int) -> list[Any]:
     """What a run of the known rows says of the others. All of them train: the others are its test part."""
     spec = RunSpec.model_validate({"target": table.target, "seed": seed, "split": {"test": 0}})
-    content = uploaded(known)
-    planned = plan(spec, content, Limits())
-    resolved, preprocessing, network = planned.resolved, planned.preprocessing, planned.network
-    data = parts(resolved, preprocessing, network, content).training
+    limits = Limits()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = uploaded(known, folder)
+        planned = plan(spec, path, limits)
+        resolved, preprocessing, network = planned.resolved, planned.preprocessing, planned.network
+        in_memory = {"bytes_in_memory": limits.encoded_bytes_in_memory, "folder": folder}
+        data = parts(resolved, preprocessing, network, open_table(path), **in_memory).training
     state = TrainingState.of(resolved, network, data)
     for _ in train(network, data, resolved.training, state, seed=seed):
         pass
@@ -93,16 +97,12 @@ def by_default(table: RealTable, known: pd.DataFrame, asked: pd.DataFrame, seed:
     return [answer["label" if table.is_classes else "value"] for answer in answers]
 
 
-def uploaded(rows: pd.DataFrame) -> Table:
-    """The table that an upload of the rows as CSV makes."""
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "table.csv", Path(folder) / "table.arrow"
-        rows.to_csv(source, index=False)
-        ingest(source, target, "text/csv", bounds=Bounds())
-        found = open_table(target)
-        for name in found.schema.names:
-            found.values(name)
-        return found
+def uploaded(rows: pd.DataFrame, folder: Path) -> Path:
+    """The file of the table that an upload of the rows as CSV makes."""
+    source, target = folder / "table.csv", folder / "table.arrow"
+    rows.to_csv(source, index=False)
+    ingest(source, target, "text/csv", bounds=Bounds())
+    return target
 
 
 # Theirs ------------------------------------------------------------------------------------------------------------

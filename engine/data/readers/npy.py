@@ -9,6 +9,7 @@ from math import prod
 from pathlib import Path
 from tokenize import TokenError
 from typing import IO, Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import pyarrow as pa
@@ -62,7 +63,9 @@ def _check_header(file: IO[bytes], name: str, bounds: Bounds) -> None:
     try:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
+        with catch_warnings():
+            simplefilter("ignore", UserWarning)  # of a header as Python 2 wrote it, which is read all the same
+            shape, _, dtype = read(file)
     except (ValueError, TypeError, KeyError, SyntaxError, TokenError, RecursionError) as error:
         said = " ".join(str(error).split())[:200]
         raise DataError("file", f"expected an NPY array, got one that can't be read: {said}", code="damaged") from error
@@ -91,7 +94,9 @@ def _contents(files: dict[str, Path], bounds: Bounds) -> Contents:
 
 def _mapped(path: Path, name: str) -> Array:
     try:
-        return np.lib.format.open_memmap(path, mode="r")
+        with catch_warnings():
+            simplefilter("ignore", UserWarning)
+            return np.lib.format.open_memmap(path, mode="r")
     except (ValueError, OSError, EOFError) as error:
         raise DataError("file", f"expected all of the array {name}, got a part: {error}", code="damaged") from error
 
