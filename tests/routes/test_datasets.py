@@ -1,23 +1,21 @@
 import asyncio
 import gzip
 import hashlib
-import io
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import numpy as np
 import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from service.settings import Limits
 from service.store import datasets as store
+from tests.files import arrow, npy, npz, parquet
 from tests.support import TINY, Api, Json, problem
 
 REFUSED = {
@@ -315,33 +313,8 @@ def test_a_dataset_that_is_not_there_is_404(shared: Api, path: str) -> None:
 
 # Formats -----------------------------------------------------------------------------------------------------------
 
-SQUARES = {"x": [1, 2, 3], "y": ["a", "b", "a"]}
+SQUARES = pa.table({"x": [1, 2, 3], "y": ["a", "b", "a"]})
 JSON_LINES = b"".join(b'{"x": %d, "y": "%s"}\n' % row for row in [(1, b"a"), (2, b"b"), (3, b"a")])
-
-
-def parquet(columns: Json) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(pa.table(columns), sink)
-    return sink.getvalue()
-
-
-def arrow(columns: Json, new: Any) -> bytes:
-    sink, table = io.BytesIO(), pa.table(columns)
-    with new(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue()
-
-
-def npy(array: Any) -> bytes:
-    sink = io.BytesIO()
-    np.save(sink, array)
-    return sink.getvalue()
-
-
-def npz(**arrays: Any) -> bytes:
-    sink = io.BytesIO()
-    np.savez_compressed(sink, **arrays)
-    return sink.getvalue()
 
 
 NUMBERS = np.arange(12.0).reshape(4, 3) + 0.5
@@ -349,8 +322,16 @@ FORMATS: dict[str, tuple[bytes, str, Json]] = {
     "TSV": (b"x\ty\n1\ta\n2\tb\n", "text/tab-separated-values", {"x": 1, "y": "a"}),
     "JSON lines": (JSON_LINES, "application/x-ndjson", {"x": 1, "y": "a"}),
     "Parquet": (parquet(SQUARES), "application/vnd.apache.parquet", {"x": 1, "y": "a"}),
-    "an Arrow file": (arrow(SQUARES, pa.ipc.new_file), "application/vnd.apache.arrow.file", {"x": 1, "y": "a"}),
-    "an Arrow stream": (arrow(SQUARES, pa.ipc.new_stream), "application/vnd.apache.arrow.stream", {"x": 1, "y": "a"}),
+    "an Arrow file": (
+        arrow(SQUARES, pa.ipc.new_file),
+        "application/vnd.apache.arrow.file",
+        {"x": 1, "y": "a"},
+    ),
+    "an Arrow stream": (
+        arrow(SQUARES, pa.ipc.new_stream),
+        "application/vnd.apache.arrow.stream",
+        {"x": 1, "y": "a"},
+    ),
     "NPY": (npy(NUMBERS), "application/x-npy", {"x_0": 0.5, "x_1": 1.5, "x_2": 2.5}),
     "NPZ": (npz(X=NUMBERS, y=np.arange(4)), "application/x-npz", {"x_0": 0.5, "x_1": 1.5, "x_2": 2.5, "y": 0}),
 }

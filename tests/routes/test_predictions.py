@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from service.client import Unreachable
 from service.settings import Limits
+from tests.files import arrow, npy, npz, parquet
 from tests.support import QUICK, TINY, Api, Json, Server, penguins, problem, server, until
 
 
@@ -282,31 +282,6 @@ def lines(rows: Iterable[Json]) -> bytes:
     return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
 
 
-def arrow(table: pa.Table, new: Callable[..., Any] = pa.ipc.new_stream) -> bytes:
-    sink = io.BytesIO()
-    with new(sink, table.schema) as writer:
-        writer.write_table(table, max_chunksize=100)
-    return sink.getvalue()
-
-
-def parquet(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(table, sink)
-    return sink.getvalue()
-
-
-def npy(array: Any) -> bytes:
-    sink = io.BytesIO()
-    np.save(sink, array)
-    return sink.getvalue()
-
-
-def npz(**arrays: Any) -> bytes:
-    sink = io.BytesIO()
-    np.savez(sink, **arrays)
-    return sink.getvalue()
-
-
 def form(content: bytes, media_type: str) -> bytes:
     head = f'--b\r\nContent-Disposition: form-data; name="file"; filename="t"\r\nContent-Type: {media_type}\r\n\r\n'
     return head.encode() + content + b"\r\n--b--\r\n"
@@ -325,7 +300,7 @@ FILES: dict[str, tuple[Callable[[list[Json]], bytes], str, Json]] = {
     "jsonl": (lines, "application/jsonl", {}),
     "parquet": (lambda rows: parquet(pa.Table.from_pylist(rows)), PARQUET, {}),
     "arrow file": (lambda rows: arrow(pa.Table.from_pylist(rows), pa.ipc.new_file), FILE, {}),
-    "arrow stream": (lambda rows: arrow(pa.Table.from_pylist(rows)), STREAM, {}),
+    "arrow stream": (lambda rows: arrow(pa.Table.from_pylist(rows), pa.ipc.new_stream), STREAM, {}),
     "any": (lambda rows: parquet(pa.Table.from_pylist(rows)), ANY, {}),
     "json of any shape": (lambda rows: json.dumps(rows).encode(), ANY, {}),
     "columns in json": (

@@ -11,42 +11,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from engine.data import ANY, READERS, Options
 from engine.errors import DataError
 from tests.engine.data.factories import read, sent_rows
 from tests.engine.data.factories import rows_of as rows_in
+from tests.files import arrow, npy, npz, parquet
 
 PARQUET = "application/vnd.apache.parquet"
 FILE, STREAM = "application/vnd.apache.arrow.file", "application/vnd.apache.arrow.stream"
 NPY, NPZ, LINES = "application/x-npy", "application/x-npz", "application/x-ndjson"
-
-
-def parquet(table: pa.Table, **options: Any) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(table, sink, **options)
-    return sink.getvalue()
-
-
-def arrow(table: pa.Table, new: Any, rows_at_once: int | None = None) -> bytes:
-    sink = io.BytesIO()
-    with new(sink, table.schema) as writer:
-        writer.write_table(table, max_chunksize=rows_at_once)
-    return sink.getvalue()
-
-
-def npy(array: Any) -> bytes:
-    sink = io.BytesIO()
-    np.save(sink, array)
-    return sink.getvalue()
-
-
-def npz(**arrays: Any) -> bytes:
-    sink = io.BytesIO()
-    np.savez_compressed(sink, **arrays)
-    return sink.getvalue()
 
 
 WRITERS: dict[str, Callable[[pa.Table], bytes]] = {
