@@ -1,6 +1,8 @@
 """The arrows between the packages point down only."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -130,3 +132,14 @@ def test_the_same_resource_has_the_same_file_name_in_each_layer() -> None:
     for layer in ("domain", "store"):
         strays = {path.stem for path in files(f"service.{layer}")} - {"__init__"} - routes
         assert strays <= alone
+
+
+def test_the_client_loads_none_of_the_readers() -> None:
+    """They take a second, at each command of the command line."""
+    command = (
+        "import sys, service.client, service.console; print([name for name in ('pyarrow',) if name in sys.modules])"
+    )
+
+    loaded = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert loaded.stdout == "[]\n"

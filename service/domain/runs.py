@@ -91,6 +91,15 @@ class RunDetail:
         return None if seconds is None else float(seconds) * (self.epochs - self.row.epoch)
 
 
+def preprocessing_of(session: Session, run_id: str) -> dict[str, Any]:
+    """What was fitted for a run, with a name for each input, and the weights of classes by name."""
+    fitted = Preprocessing.from_json(row_of(session, run_id).preprocessing)
+    content = fitted.to_json()
+    by_class = dict(zip(fitted.targets[0].classes, fitted.class_weights, strict=False)) or None
+    shown = ("features", "targets", "dropped", "split", "seed", "weight", "warnings")
+    return {name: content[name] for name in shown} | {"inputs": list(fitted.input_names), "class_weights": by_class}
+
+
 # Accepting ---------------------------------------------------------------------------------------------------------
 
 

@@ -154,7 +154,7 @@ def get_run(run_id: RunId, session: ReadSession) -> RunBody:
 @router.get("/{run_id}/preprocessing", responses=errors_of(404, 422))
 def get_preprocessing(run_id: RunId, session: ReadSession) -> PreprocessingBody:
     """What was fitted on the training rows: how each column becomes inputs, and the outputs words."""
-    return PreprocessingBody.of(runs.row_of(session, run_id))
+    return PreprocessingBody.model_validate(runs.preprocessing_of(session, run_id))
 
 
 @router.patch("/{run_id}", responses=errors_of(400, 404, 422, 507))

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from engine.data import Preprocessing
 from engine.spec import RunSpec
 from engine.training import LearningRates
 from service.schemas.base import NO_NUL, Body, Request, example
@@ -13,7 +12,6 @@ from service.schemas.base import NO_NUL, Body, Request, example
 if TYPE_CHECKING:
     from service.domain.runs import RunDetail
     from service.domain.training import Plan
-    from service.store.tables import RunRow
 
 Status = Literal["queued", "running", "paused", "succeeded", "failed", "cancelled"]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
@@ -114,14 +112,6 @@ class PreprocessingBody(Body):
     class_weights: dict[str, float] | None
     """By class, how much its rows count; null where all count alike."""
     warnings: list[str]
-
-    @classmethod
-    def of(cls, row: "RunRow") -> Self:
-        """Of a run's row."""
-        fitted = Preprocessing.from_json(row.preprocessing)
-        by_class = dict(zip(fitted.targets[0].classes, fitted.class_weights, strict=False))
-        content = fitted.to_json() | {"inputs": list(fitted.input_names), "class_weights": by_class or None}
-        return cls.model_validate({name: content[name] for name in cls.model_fields})
 
 
 class RunCreate(RunSpec):

@@ -4,35 +4,36 @@ Both learn from the same rows of each table and are judged by the same others: a
 """
 
 import argparse
+import csv
 import json
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from engine.data import Bounds, ingest, open_table
 from engine.spec import RunSpec
 from engine.training import TrainingState, train
 from service.domain.training import parts, plan
 from service.settings import Limits
-from tests.benchmarks.tables import TABLES, RealTable
+from tests.benchmarks.tables import TABLES, Columns, RealTable, present
 
 TEST_SHARE = 0.15
 
 
 def main(options: argparse.Namespace) -> None:
     """Print, for each table, both scores: their means over the splits."""
-    rows = [compared(name, seeds=options.splits) for name in options.table or TABLES]
+    rows = [compared(name, seeds=options.splits) for name in options.table or present()]
     if options.json:
         print(json.dumps(rows, indent=2))
         return
@@ -48,35 +49,39 @@ def main(options: argparse.Namespace) -> None:
 def compared(name: str, *, seeds: int) -> dict[str, Any]:
     """A table's name, rows and both scores."""
     table = TABLES[name]
-    frame = table.load()
+    columns = table.load()
+    target = columns[table.target]
     ours, theirs = [], []
     for seed in range(seeds):
-        strata = frame[table.target] if table.is_classes else None
-        train_rows, test_rows = train_test_split(frame, test_size=TEST_SHARE, random_state=seed, stratify=strata)
-        ours.append(score(table, test_rows, by_default(table, train_rows, test_rows, seed)))
-        theirs.append(score(table, test_rows, by_tuned_mlp(table, train_rows, test_rows, seed)))
+        strata = target if table.is_classes else None
+        numbers = train_test_split(np.arange(len(target)), test_size=TEST_SHARE, random_state=seed, stratify=strata)
+        known, asked = (
+            {name: [cells[number] for number in part] for name, cells in columns.items()} for part in numbers
+        )
+        ours.append(score(table, asked, by_default(table, known, asked, seed)))
+        theirs.append(score(table, asked, by_tuned_mlp(table, known, asked, seed)))
     return {
         "table": name,
-        "rows": len(frame),
+        "rows": len(target),
         "score": "accuracy" if table.is_classes else "R²",
         "defaults": float(np.mean(ours)),
         "tuned": float(np.mean(theirs)),
     }
 
 
-def score(table: RealTable, rows: pd.DataFrame, predicted: Any) -> float:
+def score(table: RealTable, rows: Columns, predicted: Any) -> float:
     """Accuracy of classes by name, or R² of numbers."""
     true = rows[table.target]
     if table.is_classes:
         return float(np.mean([str(one) == str(other) for one, other in zip(true, predicted, strict=True)]))
-    y = true.to_numpy(np.float64)
+    y = np.array(true, np.float64)
     return float(1 - np.square(y - predicted).sum() / np.square(y - y.mean()).sum())
 
 
 # Ours --------------------------------------------------------------------------------------------------------------
 
 
-def by_default(table: RealTable, known: pd.DataFrame, asked: pd.DataFrame, seed: int) -> list[Any]:
+def by_default(table: RealTable, known: Columns, asked: Columns, seed: int) -> list[Any]:
     """What a run of the known rows says of the others. All of them train: the others are its test part."""
     spec = RunSpec.model_validate({"target": table.target, "seed": seed, "split": {"test": 0}})
     limits = Limits()
@@ -91,16 +96,16 @@ def by_default(table: RealTable, known: pd.DataFrame, asked: pd.DataFrame, seed:
     for _ in train(network, data, resolved.training, state, seed=seed):
         pass
     best = state.best.parameters if state.best is not None else state.parameters
-    rows = json.loads(asked.drop(columns=[table.target]).to_json(orient="records"))
-    X = preprocessing.encode_rows(rows, dtype=resolved.training.dtype).X
+    X = preprocessing.encode_columns(asked, dtype=resolved.training.dtype).X
     answers = preprocessing.decode(network.predict(best, X))
     return [answer["label" if table.is_classes else "value"] for answer in answers]
 
 
-def uploaded(rows: pd.DataFrame, folder: Path) -> Path:
+def uploaded(columns: Columns, folder: Path) -> Path:
     """The file of the table that an upload of the rows as CSV makes."""
     source, target = folder / "table.csv", folder / "table.arrow"
-    rows.to_csv(source, index=False)
+    with source.open("w", newline="") as file:
+        csv.writer(file).writerows([list(columns), *zip(*columns.values(), strict=True)])
     ingest(source, target, "text/csv", bounds=Bounds())
     return target
 
@@ -108,14 +113,15 @@ def uploaded(rows: pd.DataFrame, folder: Path) -> Path:
 # Theirs ------------------------------------------------------------------------------------------------------------
 
 
-def by_tuned_mlp(table: RealTable, known: pd.DataFrame, asked: pd.DataFrame, seed: int) -> Any:
+def by_tuned_mlp(table: RealTable, known: Columns, asked: Columns, seed: int) -> Any:
     """What scikit-learn's MLP says, behind the usual preprocessing."""
-    X = known.drop(columns=[table.target])
-    numbers = [name for name in X if pd.api.types.is_numeric_dtype(X[name])]
-    texts = [name for name in X if name not in numbers]
+    features = [name for name in known if name != table.target]
+    is_text = [any(isinstance(cell, str) for cell in known[name]) for name in features]
+    numbers = make_pipeline(FunctionTransformer(as_numbers), SimpleImputer(strategy="median"), StandardScaler())
+    blank = SimpleImputer(missing_values=None, strategy="most_frequent")
+    texts = make_pipeline(blank, OneHotEncoder(handle_unknown="ignore"))
     preprocessing = make_column_transformer(
-        (make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), numbers),
-        (make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")), texts),
+        (numbers, np.flatnonzero(~np.array(is_text))), (texts, np.flatnonzero(is_text))
     )
     if table.is_classes:
         learner = MLPClassifier(random_state=seed, **table.tuned)
@@ -124,5 +130,15 @@ def by_tuned_mlp(table: RealTable, known: pd.DataFrame, asked: pd.DataFrame, see
         learner = TransformedTargetRegressor(mlp, transformer=StandardScaler())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model = make_pipeline(preprocessing, learner).fit(X, known[table.target])
-    return model.predict(asked.drop(columns=[table.target]))
+        model = make_pipeline(preprocessing, learner).fit(cells_of(known, features), np.array(known[table.target]))
+    return model.predict(cells_of(asked, features))
+
+
+def cells_of(columns: Columns, names: Sequence[str]) -> Any:
+    """The cells (m, n) of these columns."""
+    return np.array([columns[name] for name in names], object).T
+
+
+def as_numbers(cells: Any) -> Any:
+    """Numbers with NaN for a blank."""
+    return cells.astype(np.float64)

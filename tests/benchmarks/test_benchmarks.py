@@ -36,7 +36,7 @@ def test_the_jobs_benchmark_times_scripts_and_runs() -> None:
     ]
 
 
-@pytest.mark.parametrize("table", ["iris", "penguins", "grunfeld"])
+@pytest.mark.parametrize("table", ["iris", "penguins", "diabetes"])
 def test_defaults_are_as_good_as_a_tuned_mlp(table: str) -> None:
     command = [sys.executable, "-m", "tests.benchmarks", "defaults", "--table", table, "--splits", "2", "--json"]
 
