@@ -5,7 +5,7 @@ spec's list: layers.3.y and layers.3.dy.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from engine.errors import SpecError
@@ -34,12 +34,15 @@ def derivative_of(name: str) -> str:
     return f"{name[:-1]}dy" if name.endswith(".y") else f"d{name}"
 
 
-def quantity_names(network: Network, quantities: Sequence[str]) -> tuple[str, ...]:
-    """The tensors that quantities ask for, each once, in the order asked. Raises SpecError for an unknown one."""
+def quantity_names(network: Network, quantities: Sequence[str], catalogue: Collection[str] = ()) -> tuple[str, ...]:
+    """The tensors of a pass that quantities ask for, each once, in the order asked; those of the catalogue are none.
+
+    Raises SpecError for an unknown one.
+    """
     known = tensor_names(network)
     found: dict[str, None] = {}
     for place, quantity in enumerate(quantities):
-        if quantity == "loss":
+        if quantity == "loss" or quantity in catalogue:
             continue
         names = [name for name in known if name == quantity or re.sub(r"\.\d+$", "", name) == quantity]
         if not names:
@@ -47,7 +50,7 @@ def quantity_names(network: Network, quantities: Sequence[str]) -> tuple[str, ..
                 f"quantities[{place}]",
                 f"there is no {quantity[:40]!r} in this network",
                 code="unknown_quantity",
-                allowed=(*QUANTITIES, *known)[:200],
+                allowed=(*QUANTITIES, *catalogue, *known)[:200],
             )
         found |= dict.fromkeys(names)
     return tuple(found)

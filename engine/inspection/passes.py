@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.errors import DataError
 from engine.inspection.names import Orientation, check_orientation, derivative_of, quantity_names
+from engine.inspection.quantities import QUANTITIES, Options, Pass
 from engine.network import Network
 from engine.parameters import Array
 from engine.weights import check_weights, relative_weights
@@ -42,6 +43,7 @@ def inspect(
     convention: Convention = "per_example",
     orientation: Orientation = "rows",
     head: Head = "auto",
+    options: Options | None = None,
 ) -> Inspection:
     """Run X (m, n_in) and Y (m, n_out) forward and back with dropout off, and give the tensors asked for.
 
@@ -53,7 +55,7 @@ def inspect(
     where there is none, for inputs the first layer and targets the loss are not defined for, and for weights that
     can't be averaged with.
     """
-    names = quantity_names(network, quantities)
+    names = quantity_names(network, quantities, QUANTITIES)
     check_orientation(network, orientation)
     network.layers[0].check(X)
     network.loss.check(Y)
@@ -68,6 +70,16 @@ def inspect(
     scale = 1 / m if convention == "mean" else 1.0
     batch = _pass(network, parameters, X, Y, weights, scale=scale, shortcut=head != "general")
     tensors = _tensors(batch, names, divisor=1 if convention == "mean" else m)
+    further = [quantity for quantity in dict.fromkeys(quantities) if quantity in QUANTITIES]
+    if further:
+        passed = Pass(
+            batch
+            if convention == "per_example"
+            else _pass(network, parameters, X, Y, weights, scale=1.0, shortcut=head != "general"),
+            options or Options(),
+        )
+        for quantity in further:
+            tensors |= QUANTITIES[quantity].of(passed)
     losses = batch.head.examples
     return Inspection(
         loss=float(losses.mean(dtype=np.float64)),
