@@ -31,6 +31,7 @@ from service.routes import (
     runs,
     splits,
     steps,
+    timelines,
 )
 from service.security import Door
 from service.settings import Settings
@@ -47,6 +48,7 @@ ROUTERS = (
     evaluations.router,
     inspections.router,
     steps.router,
+    timelines.router,
     layers.router,
     health.router,
     limits.router,

@@ -1,12 +1,13 @@
 """Measures: one number of an observed step, by the words a user has for it.
 
 `loss`, `learning_rate`, `gradient_norm`; `dW.1.norm`, a statistic of a tensor; `A.1[:,7].zero_share`, of a part of it;
-`W.2[0,3]`, an element; `update_ratio.W.1`, ‖update‖/‖W‖.
+`W.2[0,3]`, an element; `update_ratio.W.1`, ‖update‖/‖W‖. `dW.*.norm` is that of every layer's.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from math import inf
 from typing import Any
 
@@ -65,6 +66,25 @@ class Measure:
                 allowed=(*SCALARS, *STATISTICS),
             )
         return cls(text, match["name"], _index(match["index"] or "", place), match["statistic"])
+
+    @classmethod
+    def expand(cls, text: str, step: ObservedStep, place: str = "quantity") -> "list[Measure]":
+        """As `parse`, with a star in a tensor's name for all that it fits in this step: dW.*.norm."""
+        if "*" not in text:
+            return [cls.parse(text, place)]
+        pattern, _, statistic = text.rpartition(".")
+        is_ratio, names = text.startswith(RATIO), tuple(step.tensors)
+        if is_ratio:
+            names = tuple(f"{RATIO}{name.removeprefix('update.')}" for name in names if name.startswith("update."))
+        found = [
+            cls.parse(name if is_ratio else f"{name}.{statistic}", place)
+            for name in names
+            if fnmatchcase(name, text if is_ratio else pattern)
+        ]
+        if not found:
+            names = (*SCALARS, *step.tensors)
+            raise SpecError(place, f"{text[:80]!r} fits no tensor of a step", code="unknown_quantity", allowed=names)
+        return found
 
     def of(self, step: ObservedStep) -> float:
         """Its value in a step. Raises SpecError where the step has no such tensor, or more than one such number."""

@@ -54,3 +54,20 @@ def test_a_measure_is_the_number_its_words_say(text: str, value: float) -> None:
 def test_words_for_no_number_are_refused(text: str, message: str) -> None:
     with pytest.raises(SpecError, match=message):
         Measure.parse(text).of(STEP)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("dW.*.norm", ["dW.1.norm", "dW.2.norm"]),
+        ("update_ratio.W.*", ["update_ratio.W.1", "update_ratio.W.2"]),
+        ("loss", ["loss"]),
+    ],
+)
+def test_a_star_stands_for_every_tensor_it_fits(text: str, found: list[str]) -> None:
+    assert [each.text for each in Measure.expand(text, STEP)] == found
+
+
+def test_a_star_that_fits_nothing_is_refused() -> None:
+    with pytest.raises(SpecError, match="fits no tensor"):
+        Measure.expand("dQ.*.norm", STEP)
