@@ -13,7 +13,9 @@ from service.store import epochs
 from service.store.tables import CheckpointRow, RunRow
 
 AT = "a step's number, epoch:3, first, last, best or checkpoint:ckpt_…"
-_AT = re.compile(r"(?P<number>\d{1,12})|first|last|best|epoch:(?P<epoch>\d{1,9})|checkpoint:(?P<checkpoint>\w{1,60})")
+_AT = re.compile(
+    r"(?:step:)?(?P<number>\d{1,12})|first|last|best|epoch:(?P<epoch>\d{1,9})|checkpoint:(?P<checkpoint>\w{1,60})"
+)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from engine.network import Network
 from engine.parameters import Array
 from engine.spec import RunSpec
 from engine.training import TrainingState
+from engine.training.trainer import Trainer
 from service.domain import datasets
 from service.domain.courses import moment_of
 from service.domain.training import Parts, parts
@@ -124,6 +125,19 @@ class Journey:
             self.prove()
             self._begin(row, content)
         self.replay.to(moment)
+
+    def state_at(self, moment: int) -> TrainingState:
+        """The whole state at a moment, with all that is measured at epochs' ends, from which a run can go on."""
+        with self.database.read() as session:
+            row, content = self._nearest(session, moment)
+        self._begin(row, content)
+        state = self.state
+        trainer = Trainer(
+            self.network, self.parts.training, self.spec.training, state, seed=self.spec.seed, steps_at_once=1
+        )
+        while self.moment < moment:
+            trainer.run(lambda: self.moment >= moment)
+        return state
 
     def observe(self) -> ObservedStep:
         """Take the next step, and keep all of it."""

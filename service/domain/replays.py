@@ -134,6 +134,21 @@ def moment(database: Database, settings: Settings, run_id: str, at: str) -> Mome
     )
 
 
+def state(settings: Settings, run: RunRow, moment: int) -> bytes:
+    """The checkpoint of a moment that was not stored. Conflict where it can't be proved to be the run's."""
+    travelled = go(settings, run, partial(_dumped, moment=moment))
+    if not travelled.stretches[0].is_exact:
+        raise Conflict(
+            f"The steps to {moment} can't be computed again bit for bit here; fork from a moment that is stored.",
+            code="not_exact",
+        )
+    return travelled.found
+
+
+def _dumped(journey: Journey, *, moment: int) -> bytes:
+    return formats.dump(journey.state_at(moment), journey.network)
+
+
 def _served(journey: Journey, *, moment: int) -> Array:
     """The parameters that are served at a moment: their average where the run keeps one."""
     journey.to(moment)

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from service.schemas.base import Body, Request, example
-from service.schemas.inspections import At, ReplayBody
+from service.schemas.base import At, Body, Request, example
+from service.schemas.inspections import ReplayBody
 
 if TYPE_CHECKING:
     from service.domain.timelines import Crossing, Difference, Timeline
