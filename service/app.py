@@ -32,6 +32,7 @@ from service.routes import (
     splits,
     steps,
     timelines,
+    watchpoints,
 )
 from service.security import Door
 from service.settings import Settings
@@ -49,6 +50,7 @@ ROUTERS = (
     inspections.router,
     steps.router,
     timelines.router,
+    watchpoints.router,
     layers.router,
     health.router,
     limits.router,

@@ -128,7 +128,8 @@ def test_the_same_resource_has_the_same_file_name_in_each_layer() -> None:
     routes = {path.stem for path in files("service.routes")} - {"__init__"}
 
     alone = {"answers", "training", "inputs", "ingestion", "idempotency", "warm_starts"}
-    alone |= {"database", "folder", "pages", "tables", "epochs", "workers"}
+    alone |= {"amendments", "courses", "forks", "journeys", "overrides", "replays"}
+    alone |= {"database", "digests", "folder", "pages", "tables", "epochs", "workers"}
     for layer in ("domain", "store"):
         strays = {path.stem for path in files(f"service.{layer}")} - {"__init__"} - routes
         assert strays <= alone

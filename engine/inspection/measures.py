@@ -4,6 +4,7 @@
 `W.2[0,3]`, an element; `update_ratio.W.1`, ‖update‖/‖W‖. `dW.*.norm` is that of every layer's.
 """
 
+import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,6 +39,17 @@ RATIO = "update_ratio."
 EXAMPLES = "loss, dW.1.norm, A.1[:,7].zero_share, W.2[0,3] or update_ratio.W.1"
 
 Index = tuple[int | slice, ...]
+
+
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+"""How a number can be compared with another; one that is undefined is only != ."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +133,20 @@ class Measure:
                 allowed=tuple(STATISTICS),
             )
         return found if self.statistic else found.reshape(())
+
+
+@dataclass(frozen=True)
+class Predicate:
+    """A comparison of a number of a step with another."""
+
+    measure: Measure
+    comparison: str
+    value: float
+
+    def holds(self, step: ObservedStep) -> tuple[bool, float]:
+        """Whether it does, and the number. Raises SpecError as the measure does."""
+        found = self.measure.of(step)
+        return COMPARISONS[self.comparison](found, self.value), found
 
 
 def _index(text: str, place: str) -> Index:

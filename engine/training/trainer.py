@@ -37,14 +37,17 @@ def train(
     seed: int,
     interrupt: Callable[[], bool] = _never,
     steps_at_once: int | None = None,
+    take: Callable[["Trainer", Array], None] | None = None,
 ) -> Iterator[EpochReport | StepReport]:
     """Train from `state`, which is changed in place and whole at every report, to the end.
 
     Gives an EpochReport at each epoch's end, and a StepReport where `interrupt()` is true, which is asked after every
     `steps_at_once` steps; None makes that about a millisecond's. The bits do not depend on it. Raises Diverged when the
-    numbers leave what one can learn from.
+    numbers leave what one can learn from. `take` does the next steps in the trainer's place, of an epoch that goes
+    through the rows in an order.
     """
     trainer = Trainer(network, data, training, state, seed=seed, steps_at_once=steps_at_once)
+    trainer.take = take or Trainer.chunk
     while reason_to_stop(state, training) is None:
         yield trainer.run(interrupt)
 
@@ -78,6 +81,7 @@ class Trainer:
         """The parameters that are evaluated, and kept if they are the best."""
         self.truths = data.truths()
         held_out = 0 if data.X_validation is None else len(data.X_validation)
+        self.take: Callable[[Trainer, Array], None] = Trainer.chunk
         self.evaluator = Evaluator(network, self.served, rows=max(len(data.X), held_out))
 
     @cached_property
@@ -104,7 +108,7 @@ class Trainer:
                 return self._end_epoch(begun)
             order = epoch_order(len(self.data.X), seed=self.seed, epoch=state.epoch)
             while state.step < self.steps_per_epoch:
-                self.chunk(order)
+                self.take(self, order)
                 if interrupt() and state.step < self.steps_per_epoch:
                     state.seconds += perf_counter() - begun
                     return StepReport(state.epoch, state.step)
@@ -129,13 +133,13 @@ class Trainer:
             state.step += 1
             state.gradient_norm += sqrt(square)
         for step, loss in enumerate(chunks.losses(chunk), start=first):
-            self._note_loss(loss, step=step)
+            self.note_loss(loss, step=step)
 
     def full_step(self) -> None:
         """The one step of an epoch whose optimizer looks at all rows together."""
         state = self.state
         self.objective.measure(self.learned)
-        self._note_loss(self.objective.loss, step=0)
+        self.note_loss(self.objective.loss, step=0)
         state.gradient_norm += self.objective.norm
         self.optimizer.step(self.learned, state.moments, self.objective, self._learning_rate())
         state.updates += 1
@@ -161,7 +165,8 @@ class Trainer:
         """That of the epoch's last step."""
         return self.rates.at(self.state, self.steps_per_epoch - 1, self.steps_per_epoch)
 
-    def _note_loss(self, loss: float, *, step: int) -> None:
+    def note_loss(self, loss: float, *, step: int) -> None:
+        """Add a batch's loss to the epoch's. Raises Diverged for one that left what one can learn from."""
         state = self.state
         if state.first_loss is None:
             state.first_loss = loss

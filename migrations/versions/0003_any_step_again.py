@@ -1,4 +1,4 @@
-"""What any step of a run is computed again from: states on the way, and the digests that prove it.
+"""What any step of a run is computed again from, and what a run is stopped and changed at.
 
 Revision ID: 0003
 Revises: 0002
@@ -23,8 +23,26 @@ def upgrade() -> None:
         sa.Column("content", sa.LargeBinary(), nullable=False),
     )
 
+    with op.batch_alter_table("runs") as table:
+        table.add_column(sa.Column("amendments", sa.JSON(none_as_null=True), nullable=False, server_default="[]"))
+    op.create_table(
+        "watchpoints",
+        sa.Column("id", sa.String(40), primary_key=True),
+        sa.Column("run_id", sa.String(40), sa.ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("quantity", sa.String(120), nullable=False),
+        sa.Column("comparison", sa.String(2), nullable=False),
+        sa.Column("value", sa.Float(53), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("hit_step", sa.BigInteger(), nullable=True),
+        sa.Column("hit_value", sa.Float(53), nullable=True),
+    )
+    op.create_index("ix_watchpoints_run_id", "watchpoints", ["run_id"])
+
 
 def downgrade() -> None:
+    op.drop_table("watchpoints")
+    with op.batch_alter_table("runs") as table:
+        table.drop_column("amendments")
     op.drop_table("step_digests")
     with op.batch_alter_table("checkpoints") as table:
         table.drop_column("is_waypoint")

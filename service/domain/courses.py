@@ -10,7 +10,7 @@ from service.domain import datasets
 from service.errors import NotFound, Unprocessable
 from service.store import checkpoints as stored
 from service.store import epochs
-from service.store.tables import CheckpointRow, RunRow
+from service.store.tables import CheckpointRow, Json, RunRow
 
 AT = "a step's number, epoch:3, first, last, best or checkpoint:ckpt_…"
 _AT = re.compile(
@@ -72,6 +72,14 @@ def _batch_rows(session: Session, run: RunRow) -> int:
 def moment_of(checkpoint: CheckpointRow, steps_per_epoch: int) -> int:
     """How many steps were done at a checkpoint."""
     return checkpoint.epoch * steps_per_epoch + checkpoint.step
+
+
+def resolved_at(run: RunRow, moment: int) -> Json:
+    """The spec by which a run is trained behind a moment: it may have been changed since, while the run was paused."""
+    for amendment in run.amendments:
+        if moment < amendment["moment"]:
+            return {**run.resolved, "training": amendment["training"]}
+    return run.resolved
 
 
 def moment_at(session: Session, run: RunRow, at: str) -> int:

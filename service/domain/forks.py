@@ -5,20 +5,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from engine import checkpoints as formats
 from engine.data import Preprocessing
-from engine.losses import LOSSES
 from engine.network import Network
 from engine.parameters import digest
 from engine.spec import RunSpec, resolve
 from engine.training import Best
 from service.domain import checkpoints, courses, datasets, replays, runs
+from service.domain.overrides import check_loss, check_position, overridden
 from service.domain.runs import Labels, RunDetail
 from service.domain.training import Plan, check_sizes, part_sizes, plan_of
-from service.errors import Fault, Unprocessable, own, path_in, pointer
 from service.ids import new_id
 from service.settings import Limits, Settings
 from service.store import checkpoints as stored
@@ -52,7 +50,8 @@ def plan_fork(database: Database, settings: Settings, run_id: str, *, at: str, o
         stored_rows = stored.of_run(session, parent.id)
     checkpoint, content = _stored_or_replayed(database, settings, parent, at)
     preprocessing = Preprocessing.from_json(parent.preprocessing)
-    asked = _overridden(parent, overrides)
+    before = courses.resolved_at(parent, checkpoint.epoch * parent.steps_per_epoch + checkpoint.step)
+    asked = overridden(before, overrides)
     preprocessing = replace(
         preprocessing,
         split_spec=preprocessing.split_spec.model_copy(update={"without": asked.split.without}),
@@ -60,8 +59,8 @@ def plan_fork(database: Database, settings: Settings, run_id: str, *, at: str, o
     rows = part_sizes(preprocessing, datasets.path_of(settings.data, parent.dataset_id), limits)
     check_sizes(asked, limits)
     resolved = resolve(asked, preprocessing.facts, features=asked.features or (), has_validation=rows["validation"] > 0)
-    _check_loss(parent, resolved)
-    _check_position(parent, checkpoint, resolved)
+    check_loss(before, resolved)
+    check_position(before, resolved, epoch=checkpoint.epoch, step=checkpoint.step)
     network = Network.of(resolved, n_in=preprocessing.n_in)
     state = formats.load(content, network)
     changed = overrides.get("training", {})
@@ -144,43 +143,6 @@ def _copy_checkpoint(
     return twin
 
 
-def _overridden(parent: RunRow, overrides: Mapping[str, Any]) -> RunSpec:
-    """The parent's resolved spec with another seed or parts of its training changed."""
-    merged = _merged(parent.resolved, overrides)
-    before = parent.resolved["training"]["dtype"]
-    if merged["training"]["dtype"] != before:
-        raise Unprocessable(
-            "A fork goes on with the numbers it has.",
-            errors=[Fault("/training/dtype", "not_allowed", f"expected {before} as before")],
-        )
-    try:
-        return RunSpec.model_validate(merged)
-    except ValidationError as error:
-        raise Unprocessable(
-            "The overrides do not make a valid spec.",
-            errors=[
-                Fault(pointer(path_in(merged, fault["loc"])), fault["type"], fault["msg"])
-                for fault in own(error.errors())
-            ],
-        ) from error
-
-
-def _merged(before: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`before` with the changed parts of its objects; an object of another type takes the whole place."""
-    found = dict(before)
-    for name, change in changes.items():
-        old = found.get(name)
-        if (
-            isinstance(old, dict)
-            and isinstance(change, dict)
-            and change.get("type", old.get("type")) == old.get("type")
-        ):
-            found[name] = _merged(old, change)
-        else:
-            found[name] = change
-    return found
-
-
 def _spec_of(parent: RunRow, resolved: RunSpec, overrides: Mapping[str, Any]) -> dict[str, Any]:
     changed = resolved.training.model_dump(mode="json", include=set(overrides.get("training", {})))
     seed = {"seed": resolved.seed} if "seed" in overrides else {}
@@ -189,44 +151,3 @@ def _spec_of(parent: RunRow, resolved: RunSpec, overrides: Mapping[str, Any]) ->
         split = {**split, "without": list(resolved.split.without)}
     training = {**parent.spec.get("training", {}), **changed}
     return {**parent.spec, "training": training, **({"split": split} if split else {}), **seed}
-
-
-def _check_loss(parent: RunRow, resolved: RunSpec) -> None:
-    """Unprocessable for a loss that wants the targets in another scale than they were fitted in."""
-    before, after = parent.resolved["training"]["loss"]["type"], resolved.training.loss.type
-    if before != after and not (LOSSES[before].standardises and LOSSES[after].standardises):
-        raise Unprocessable(
-            "A fork goes on with the targets it has, as they were fitted for its loss.",
-            errors=[Fault("/training/loss", "not_allowed", f"expected {before} as before")],
-        )
-
-
-def _check_position(parent: RunRow, checkpoint: CheckpointRow, resolved: RunSpec) -> None:
-    """Unprocessable where the fork could not go on from just there."""
-    training, before = resolved.training, parent.resolved
-    begun = checkpoint.epoch + (checkpoint.step > 0)
-    if training.epochs < begun:
-        detail = f"expected at least {begun}, the epochs begun at the checkpoint, got {training.epochs}"
-        raise Unprocessable(
-            "The fork would end before its checkpoint.", errors=[Fault("/training/epochs", "too_few", detail)]
-        )
-    if checkpoint.step == 0:
-        return
-    detail = (
-        f"expected no change, as the checkpoint stands {checkpoint.step} batches into epoch {begun}; fork from an "
-        "epoch's end"
-    )
-    faults = [
-        Fault(pointer, "mid_epoch", detail)
-        for pointer, old, new in (
-            ("/training/batch_size", before["training"]["batch_size"], training.batch_size),
-            ("/training/accumulate", before["training"]["accumulate"], training.accumulate),
-            ("/seed", before["seed"], resolved.seed),
-            ("/without_rows", before["split"].get("without", []), list(resolved.split.without)),
-        )
-        if old != new
-    ]
-    if faults:
-        raise Unprocessable(
-            "Rows, batch size and seed decide an epoch's batches, so they can't change within it.", errors=faults
-        )

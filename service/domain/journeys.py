@@ -23,7 +23,7 @@ from engine.spec import RunSpec
 from engine.training import TrainingState
 from engine.training.trainer import Trainer
 from service.domain import datasets
-from service.domain.courses import moment_of
+from service.domain.courses import moment_of, resolved_at
 from service.domain.training import Parts, parts
 from service.settings import Settings
 from service.store import checkpoints as stored
@@ -124,6 +124,14 @@ class Journey:
         if self._replay is None or moment < self.moment or stored_at >= self.moment + HOP:
             self.prove()
             self._begin(row, content)
+        self._on(moment)
+
+    def _on(self, moment: int) -> None:
+        """Go on to a moment, and train as the run was then, also where that was changed on the way."""
+        for amendment in self.run.amendments:
+            if self.moment <= amendment["moment"] <= moment:
+                self.replay.to(amendment["moment"])
+                self._replay = self._replay_of(self.state)
         self.replay.to(moment)
 
     def state_at(self, moment: int) -> TrainingState:
@@ -131,13 +139,16 @@ class Journey:
         with self.database.read() as session:
             row, content = self._nearest(session, moment)
         self._begin(row, content)
-        state = self.state
-        trainer = Trainer(
-            self.network, self.parts.training, self.spec.training, state, seed=self.spec.seed, steps_at_once=1
-        )
+        ends = [end for each in self.run.amendments if self.moment < (end := each["moment"]) < moment]
+        for end in [*ends, moment]:
+            self._measured_to(end)
+        return self.state
+
+    def _measured_to(self, moment: int) -> None:
+        spec, data = self._spec_at(self.moment), self.parts.training
+        trainer = Trainer(self.network, data, spec.training, self.state, seed=spec.seed, steps_at_once=1)
         while self.moment < moment:
             trainer.run(lambda: self.moment >= moment)
-        return state
 
     def observe(self) -> ObservedStep:
         """Take the next step, and keep all of it."""
@@ -147,11 +158,12 @@ class Journey:
         """Go on to the next digest that was stored, and compare."""
         if self._replay is None:
             return
-        replay, start = self._replay, 0 if self._start is None else moment_of(self._start, self.steps_per_epoch)
+        start = 0 if self._start is None else moment_of(self._start, self.steps_per_epoch)
         with self.database.read() as session:
-            proof = self._proof(session, replay.moment)
+            proof = self._proof(session, self.moment)
         if proof is not None:
-            replay.to(proof[0])
+            self._on(proof[0])
+        replay = self.replay
         self.stretches.append(
             Stretch(
                 start=None if self._start is None else self._start.id,
@@ -169,14 +181,18 @@ class Journey:
             raise DataError("run", "the state it began with, its parent's, is no longer stored", code="not_stored")
         data = self.parts.training
         self._start = row
-        self._replay = Replay(
-            self.network,
-            data,
-            self.spec.training,
-            TrainingState.of(self.spec, self.network, data) if content is None else formats.load(content, self.network),
-            seed=self.spec.seed,
-            recorded=self._recorded,
+        self._replay = self._replay_of(
+            TrainingState.of(self._spec_at(0), self.network, data)
+            if content is None
+            else formats.load(content, self.network)
         )
+
+    def _replay_of(self, state: TrainingState) -> Replay:
+        spec = self._spec_at(state.epoch * self.steps_per_epoch + state.step)
+        return Replay(self.network, self.parts.training, spec.training, state, seed=spec.seed, recorded=self._recorded)
+
+    def _spec_at(self, moment: int) -> RunSpec:
+        return RunSpec.model_validate(resolved_at(self.run, moment))
 
     def _nearest(self, session: Session, moment: int) -> tuple[CheckpointRow | None, bytes | None]:
         """The furthest whole state at or before a moment, with its bytes; None where the seed's is the nearest."""

@@ -1,15 +1,14 @@
 """Timelines: any number of a run over its steps, the first step where something holds, and where two runs part."""
 
-import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from engine.inspection.measures import Measure
+from engine.inspection.measures import Measure, Predicate
 from engine.inspection.observation import ObservedStep
 from service.domain import courses, replays, runs
 from service.domain.courses import Course
@@ -20,15 +19,6 @@ from service.store import epochs
 from service.store.database import Database
 from service.store.tables import Json, RunRow
 
-COMPARISONS: dict[str, Callable[[float, float], bool]] = {
-    ">": operator.gt,
-    ">=": operator.ge,
-    "<": operator.lt,
-    "<=": operator.le,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
-"""How a number can be compared with another; one that is undefined is only != ."""
 _LOGGED = re.compile(r"(train|validation)\.\w+|grad_norm|seconds")
 """What epochs report, which needs no replay."""
 SCANNED_SECONDS = 2.0
@@ -117,20 +107,6 @@ def _taken(journey: Journey, number: int) -> ObservedStep:
 
 
 # The first step where something holds ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Predicate:
-    """A comparison of a number of a step."""
-
-    measure: Measure
-    comparison: str
-    value: float
-
-    def holds(self, step: ObservedStep) -> tuple[bool, float]:
-        """Whether it does, and the number."""
-        found = self.measure.of(step)
-        return COMPARISONS[self.comparison](found, self.value), found
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,24 @@ from service.dependencies import (
     SettingsDep,
     WriteSession,
 )
-from service.domain import datasets, forks, idempotency, runs
+from service.domain import amendments, datasets, forks, idempotency, runs, watchpoints
 from service.domain.idempotency import Answer
 from service.domain.runs import Labels
+from service.domain.watchpoints import Condition
 from service.errors import Conflict, Fault, NotFound, Parameter
 from service.problems import LOCATION, errors_of, header
 from service.schemas.base import NO_NUL, PageBody
-from service.schemas.runs import PlanBody, PreprocessingBody, RunBody, RunCreate, RunFork, RunSummary, RunUpdate, Status
+from service.schemas.runs import (
+    PlanBody,
+    PreprocessingBody,
+    RunBody,
+    RunCreate,
+    RunFork,
+    RunResume,
+    RunSummary,
+    RunUpdate,
+    Status,
+)
 from service.store import runs as store
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
@@ -78,11 +89,14 @@ def create_run(
         return _given(known)
     draft = runs.validate(database, settings.data, body.dataset, body.spec(), settings.limits)
     labels = Labels(body.name, body.notes, tuple(body.tags), body.priority)
+    conditions = [Condition(**each.model_dump()) for each in body.watchpoints]
+    watchpoints.check(conditions, draft.plan.resolved.training.optimizer.type)
     try:
         with database.write() as session:
             if (known := _known(session, key, digest)) is not None:
                 return _given(known)
             detail = runs.accept(session, draft, body.sent(), labels, settings.limits)
+            watchpoints.add(session, detail.row, conditions)
             content = RunBody.of(detail).model_dump_json().encode()
             answer = Answer(201, {"Location": f"/v1/runs/{detail.row.id}"}, content)
             if key is not None:
@@ -185,8 +199,10 @@ def pause_run(run_id: RunId, session: WriteSession, response: Response) -> RunBo
 
 
 @router.post("/{run_id}/resume", status_code=202, responses=STEERED)
-def resume_run(run_id: RunId, session: WriteSession, response: Response) -> RunBody:
-    """Let a paused run go on; it ends with the same bits as if it had not been paused."""
+def resume_run(run_id: RunId, session: WriteSession, response: Response, body: RunResume | None = None) -> RunBody:
+    """Let a paused run go on: to the same bits as if it had not been paused, or with parts of its training changed."""
+    if body is not None and body.training:
+        amendments.amend(session, run_id, body.training)
     return _steered(runs.resume(session, run_id), response)
 
 

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from engine.inspection.measures import Measure
+from engine.inspection.measures import Measure, Predicate
 from service.dependencies import DatabaseDep, InspectTurn, RunId, SettingsDep
 from service.domain import timelines
-from service.domain.timelines import Place, Predicate
+from service.domain.timelines import Place
 from service.problems import errors_of
 from service.schemas.timelines import BisectRequest, CrossingBody, DifferenceBody, DiffRequest, TimelineBody
 

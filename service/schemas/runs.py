@@ -8,6 +8,7 @@ from pydantic import Field
 from engine.spec import RowNumber, RunSpec
 from engine.training import LearningRates
 from service.schemas.base import NO_NUL, At, Body, Request, example
+from service.schemas.watchpoints import WatchpointRequest
 
 if TYPE_CHECKING:
     from service.domain.runs import RunDetail
@@ -124,6 +125,9 @@ class RunCreate(RunSpec):
     notes: Notes = ""
     tags: Tags = []
     priority: Priority = 0
+    watchpoints: Annotated[
+        list[WatchpointRequest], Field(max_length=20, description="The run is paused where one is met.")
+    ] = []
 
     def spec(self) -> RunSpec:
         """The part that decides the training's bits."""
@@ -133,6 +137,16 @@ class RunCreate(RunSpec):
     def sent(self) -> dict[str, Any]:
         """That part as the client wrote it."""
         return self.model_dump(mode="json", exclude_unset=True, include=set(RunSpec.model_fields))
+
+
+class RunResume(Request):
+    """What to change before a paused run goes on."""
+
+    model_config = example({"training": {"optimizer": {"learning_rate": 0.0003}}})
+
+    training: Annotated[
+        dict[str, Any], Field(description="Parts of `training` to change from here on; the rest stays.")
+    ] = {}
 
 
 class RunUpdate(Request):

@@ -12,5 +12,5 @@ class SplitBody(Body):
     validation: list[int]
     test: list[int]
     left_out: int
-    """Rows without a target."""
+    """Rows without a target, and those the split leaves out."""
     total: int

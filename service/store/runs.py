@@ -298,6 +298,11 @@ def end_as_asked(session: Session, run_id: str, attempt: int) -> str | None:
     return None
 
 
+def pause_at(session: Session, run_id: str, attempt: int, reason: Json) -> bool:
+    """Pause a run that is still ours at a watchpoint; False if it no longer is."""
+    return _end(session, _mine(run_id, attempt), run_id, "paused", reason)
+
+
 def _end(session: Session, where: ColumnElement[bool], run_id: str, status: str, reason: Json) -> bool:
     change = update(RunRow).where(where).values(status=status, reason=reason, **_clean(status))
     if not _changed(session.execute(change.execution_options(synchronize_session=False))):

@@ -126,6 +126,8 @@ class RunRow(Row):
     warnings: Mapped[list[Any]]
     last_event: Mapped[int]
     """The sequence number of the run's newest event."""
+    amendments: Mapped[list[Any]] = mapped_column(default=list)
+    """`[{"moment", "training"}]`, in their order: up to that moment the run was trained so, and not as resolved now."""
 
     __table_args__ = (
         Index("runs_to_claim", "status", "priority", "created_at"),
@@ -209,6 +211,24 @@ class StepDigestsRow(Row):
     last_moment: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     """The furthest moment in it: so many steps were done."""
     content: Mapped[bytes]
+
+
+class WatchpointRow(Row):
+    """A comparison of a number of every step, at which the run is paused once it holds."""
+
+    __tablename__ = "watchpoints"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
+    quantity: Mapped[str] = mapped_column(String(120))
+    """An engine.inspection.measures.Measure, as it was written."""
+    comparison: Mapped[str] = mapped_column(String(2))
+    value: Mapped[float] = mapped_column(Float(53))
+    created_at: Mapped[datetime]
+    hit_step: Mapped[int | None] = mapped_column(BigInteger)
+    """Once it was met, it is not looked for again."""
+    hit_value: Mapped[float | None] = mapped_column(Float(53))
+    """None also where it was not finite."""
 
 
 class WorkerRow(Row):

@@ -25,11 +25,12 @@ from service.domain import datasets
 from service.domain.training import Parts, parts
 from service.ids import new_id
 from service.settings import Settings
-from service.store import checkpoints, digests, epochs, events, runs
+from service.store import checkpoints, digests, epochs, events, runs, watchpoints
 from service.store.database import UNAVAILABLE, Database
 from service.store.tables import CheckpointRow, Json
 from service.worker.heartbeat import Heartbeat
 from service.worker.trail import Trail
+from service.worker.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +100,7 @@ class Attempt:
         self.heart = Heartbeat(database, run_id, attempt, lease_seconds=settings.lease_seconds, position=self._position)
         self.state: TrainingState | None = None
         self.unsaved = Unsaved()
+        self.watch, self.told_wrong = Watch(), set[str]()
         self.next_flush = time.monotonic() + FLUSH_SECONDS
         self.next_checkpoint = time.monotonic() + FIRST_CHECKPOINT_SECONDS
 
@@ -132,6 +134,7 @@ class Attempt:
         self.trail = Trail(steps_per_epoch(self.spec.training, len(self.parts.training.X)))
         self.state = self._load() or TrainingState.of(self.spec, self.network, self.parts.training)
         self.stored_at = self._position()
+        self._look_for_watchpoints()
         if self.state.optimizer is None:
             self._say("warning", {"detail": "goes on from parameters alone: its optimizer starts anew"})
 
@@ -191,13 +194,14 @@ class Attempt:
             state,
             seed=self.spec.seed,
             interrupt=self._wants_attention,
+            take=self.watch.take,
         )
         for report in reports:
             if isinstance(report, EpochReport):
                 self._note(report)
                 if report.reason is not None:
                     break
-            if self._stop_if_wanted():
+            if self._stop_at_watchpoint() or self._stop_if_wanted():
                 return
             self._save_if_due(report)
         self._succeed()
@@ -205,7 +209,12 @@ class Attempt:
     def _wants_attention(self) -> bool:
         """Asked between steps."""
         self.trail.pass_by(self._state)
-        return self.heart.wants_attention or self.is_stopping() or time.monotonic() >= self.next_checkpoint
+        return (
+            bool(self.watch.hits)
+            or self.heart.wants_attention
+            or self.is_stopping()
+            or time.monotonic() >= self.next_checkpoint
+        )
 
     def _note(self, report: EpochReport) -> None:
         """Remember an epoch, and its state where it is one to keep."""
@@ -219,6 +228,31 @@ class Attempt:
                 self.unsaved.periodic.append(snapshot)
             if report.improved:
                 self.unsaved.best = snapshot
+
+    def _stop_at_watchpoint(self) -> bool:
+        """Store and pause where a watchpoint was met; the run is looked at, and resumed by its user."""
+        hits = self.watch.hits.copy()
+        if not hits:
+            return False
+        self.watch.hits.clear()
+        detail = "; ".join(hit.detail for hit in hits)
+        reason = {"code": "watchpoint", "detail": detail, "watchpoint": hits[0].id, "step": hits[0].step}
+
+        def pause(session: Session) -> bool:
+            for hit in hits:
+                watchpoints.hit(session, hit.id, step=hit.step, value=hit.value)
+            return runs.pause_at(session, *self.claim, reason)
+
+        return self._save(current=True, end=pause)
+
+    def _look_for_watchpoints(self) -> None:
+        """See which there are now, and say which can't be met."""
+        told = set(self.watch.wrong)
+        with self.database.read() as session:
+            self.watch.await_(watchpoints.awaited(session, self.run_id))
+        for name in self.told_wrong ^ told:
+            self._say("warning", {"detail": f"a watchpoint can't be met: {self.watch.wrong[name]}"})
+        self.told_wrong = told
 
     def _stop_if_wanted(self) -> bool:
         """Store and end as someone asked. A wish that was taken back meanwhile ends nothing."""
@@ -247,6 +281,7 @@ class Attempt:
             self._save()
         else:
             return
+        self._look_for_watchpoints()
         self.next_flush = time.monotonic() + FLUSH_SECONDS
 
     # Storing -------------------------------------------------------------------------------------------------------
