@@ -27,6 +27,9 @@ from service.schemas.predictions import PredictionsBody
 from service.schemas.problems import FaultBody, ProblemBody
 from service.schemas.runs import PlanBody, RunBody, RunSummary
 from service.schemas.splits import SplitBody
+from service.schemas.steps import StepBody
+from service.schemas.timelines import CrossingBody, TimelineBody
+from service.schemas.watchpoints import WatchpointBody
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 MEDIA_TYPES = {
@@ -313,6 +316,24 @@ class Client:
     def inspect(self, run_id: str, **questions: Any) -> InspectionBody:
         """Tensors of a forward and backward pass through a run's network."""
         return self._post(InspectionBody, f"/v1/runs/{run_id}/inspect", questions)
+
+    def step(self, run_id: str, at: int | str = "last", **questions: Any) -> StepBody:
+        """A step of a run's training, computed again: `tensors="dW,update"`, `reduce="full"`."""
+        return self._get(StepBody, f"/v1/runs/{run_id}/steps/{at}", **questions)
+
+    def timeline(self, run_id: str, *quantities: str, **options: Any) -> TimelineBody:
+        """Numbers of a run over its steps: `timeline(run, "loss", "dW.*.norm", points=200)`."""
+        return self._get(TimelineBody, f"/v1/runs/{run_id}/timeline", quantities=";".join(quantities), **options)
+
+    def bisect(self, run_id: str, quantity: str, comparison: str, value: float, **options: Any) -> CrossingBody:
+        """The first step at which a number passes a value: `bisect(run, "A.1[:,7].max", "==", 0)`."""
+        body = {"quantity": quantity, "comparison": comparison, "value": value, **options}
+        return self._post(CrossingBody, f"/v1/runs/{run_id}/bisect", body)
+
+    def watch(self, run_id: str, quantity: str, comparison: str, value: float) -> WatchpointBody:
+        """Pause a run at the step where a number passes a value."""
+        body = {"quantity": quantity, "comparison": comparison, "value": value}
+        return self._post(WatchpointBody, f"/v1/runs/{run_id}/watchpoints", body)
 
     def check(self, run_id: str, **questions: Any) -> CheckBody:
         """Gradients of a run's network beside measured ones."""

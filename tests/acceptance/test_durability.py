@@ -125,6 +125,9 @@ def test_whoever_is_killed_every_run_ends_with_the_same_bits(
         for seed, run in runs.items():
             done = served.client.wait(run.id, timeout_seconds=PATIENCE_SECONDS)
             assert (digest_of(done), curves(served.client, done)) == undisturbed[seed]
+        last = served.client.step(runs[1].id).number
+        for number in (1, moments.randint(2, last), moments.randint(2, last), last):
+            assert served.client.step(runs[1].id, number).replay.status == "exact"
 
 
 def test_the_best_checkpoint_is_the_same_after_a_kill(
