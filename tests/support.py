@@ -166,11 +166,8 @@ def penguins(api: Api) -> str:
 
 # Databases ---------------------------------------------------------------------------------------------------------
 
-POSTGRESQL = os.environ.pop("CHAINRULE_TEST_DATABASE_URL", None)
-"""A PostgreSQL server's database, where tests that use SQLite files are to run on PostgreSQL too.
-
-It is taken out of the environment, as a server knows no such setting.
-"""
+POSTGRESQL = os.environ.get("POSTGRESQL_TEST_URL")
+"""A PostgreSQL server's database, where tests that use SQLite files are to run on PostgreSQL too."""
 
 
 @contextmanager
