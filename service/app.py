@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from anyio import CapacityLimiter
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
+from starlette.responses import Response
 
 from engine import __version__
 from service import problems
-from service.dependencies import OnlyWhatIsNamed
+from service.dependencies import Deferred, OnlyWhatIsNamed
 from service.domain.predictions import Predictors
 from service.methods import Head
 from service.metrics import Measure
@@ -19,6 +20,7 @@ from service.routes import (
     about,
     checkpoints,
     datasets,
+    deferred,
     evaluations,
     events,
     health,
@@ -51,6 +53,7 @@ ROUTERS = (
     steps.router,
     timelines.router,
     watchpoints.router,
+    deferred.router,
     layers.router,
     health.router,
     limits.router,
@@ -72,6 +75,14 @@ layer at any stored moment. Every error is `application/problem+json` (RFC 9457)
 """
 
 
+async def _deferred(request: Request, found: Exception) -> Response:
+    """202 for a request that is answered later."""
+    if not isinstance(found, Deferred):
+        raise found
+    headers = {"Location": f"/v1/inspections/{found.id}", "Preference-Applied": "respond-async"}
+    return Response(found.content, 202, headers, "application/json")
+
+
 def create_app(settings: Settings, database: Database) -> FastAPI:
     """The API over this database. `app.state.stopping` ends open streams; `app.state.on_started` is called once up."""
     app = FastAPI(
@@ -90,6 +101,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     turns = TURNS | {"ingest": settings.limits.parallel_ingests}
     app.state.turns = {kind: CapacityLimiter(number) for kind, number in turns.items()}
     problems.install(app)
+    app.add_exception_handler(Deferred, _deferred)
     for router in ROUTERS:
         app.include_router(router)
     app.add_middleware(Door, settings=settings)

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, Header, Path, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import Field, TypeAdapter, ValidationError
@@ -12,11 +13,14 @@ from sqlalchemy.orm import Session
 
 from engine.data import ENCODINGS, Options
 from engine.data.schema import ColumnType
+from service.domain import deferred
 from service.errors import Fault, Parameter, Unprocessable, UnsupportedMediaType
 from service.schemas.base import NO_NUL
+from service.schemas.deferred import DeferredBody
 from service.security import media_type_of
 from service.settings import Limits, Settings
 from service.store.database import Database
+from service.store.tables import DeferredRow
 
 
 def _settings(request: Request) -> Settings:
@@ -189,6 +193,52 @@ def _bad_option(name: str, detail: str, allowed: tuple[str, ...] | None = None) 
 
 FileOptions = Annotated[Options, Depends(_file_options)]
 """What a user says of a file that is uploaded."""
+
+# Answered later ------------------------------------------------------------------------------------------------------
+
+
+class Deferred(Exception):  # noqa: N818 - not an error: the request is answered later
+    """A request that was put into the queue: its place there, as JSON."""
+
+    def __init__(self, row: DeferredRow) -> None:
+        super().__init__(row.id)
+        self.id, self.content = row.id, DeferredBody.of(row).model_dump_json()
+
+
+async def _deferrable(
+    request: Request,
+    database: DatabaseDep,
+    limits: LimitsDep,
+    prefer: Annotated[
+        str | None, Header(max_length=200, description="`respond-async`: 202 at once, and the answer later.")
+    ] = None,
+) -> None:
+    """Put a request that prefers so into the queue, and end it. Its body was read before."""
+    if prefer is None or "respond-async" not in {part.strip().lower() for part in prefer.split(",")}:
+        return
+    query = f"?{request.url.query}" if request.url.query else ""
+    asked = {
+        "method": request.method,
+        "address": request.url.path + query,
+        "headers": dict(request.headers),
+        "body": await request.body(),
+    }
+    raise Deferred(await run_in_threadpool(_defer, database, limits, asked))
+
+
+def _defer(database: Database, limits: Limits, asked: dict[str, Any]) -> DeferredRow:
+    with database.write() as session:
+        return deferred.add(session, limits, **asked)
+
+
+Deferrable = Depends(_deferrable)
+"""Of routes whose answers may take long."""
+LATER: dict[int | str, dict[str, Any]] = {
+    202: {"model": DeferredBody, "description": "It is answered later, as `Prefer: respond-async` asked."}
+}
+"""For the `responses=` of these."""
+
+# Names in addresses --------------------------------------------------------------------------------------------------
 
 DatasetId = Annotated[str, Path(examples=["ds_0193d2f4c1a09f86d081884c7d65"], max_length=60, pattern=NO_NUL)]
 RunId = Annotated[str, Path(examples=["run_0193d2f4c1a09f86d081884c7d65"], max_length=60, pattern=NO_NUL)]

@@ -50,6 +50,8 @@ class Limits(BaseSettings):
     check_nudges: Positive = 2_000
     check_seconds: Positive = 20
     replay_seconds: Positive = 60
+    deferred_requests: Positive = 1_000
+    deferred_seconds: Positive = 3_600
 
 
 class Settings(BaseSettings):

@@ -50,6 +50,7 @@ ARROWS = {
     },
     "service.worker": {
         "service.worker",
+        "service.answering",
         "service.folder",
         "service.signals",
         "service.domain",

@@ -37,9 +37,27 @@ def upgrade() -> None:
         sa.Column("hit_value", sa.Float(53), nullable=True),
     )
     op.create_index("ix_watchpoints_run_id", "watchpoints", ["run_id"])
+    op.create_table(
+        "deferred",
+        sa.Column("id", sa.String(40), primary_key=True),
+        sa.Column("method", sa.String(10), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("headers", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("status", sa.String(20), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("lease_until", sa.Float(53), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answer_status", sa.Integer(), nullable=True),
+        sa.Column("answer_headers", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("answer", sa.LargeBinary(), nullable=True),
+    )
+    op.create_index("deferred_to_claim", "deferred", ["status", "created_at"])
 
 
 def downgrade() -> None:
+    op.drop_table("deferred")
     op.drop_table("watchpoints")
     with op.batch_alter_table("runs") as table:
         table.drop_column("amendments")

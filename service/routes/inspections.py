@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from engine.inspection import Orientation
-from service.dependencies import DatabaseDep, InspectTurn, LimitsDep, RunId, SettingsDep
+from service.dependencies import LATER, DatabaseDep, Deferrable, InspectTurn, LimitsDep, RunId, SettingsDep
 from service.domain import inspections, replays, runs
 from service.domain.inspections import Subject
 from service.errors import Unprocessable
@@ -25,7 +25,7 @@ from service.schemas.inspections import (
 from service.settings import Limits, Settings
 from service.store.database import Database
 
-router = APIRouter(prefix="/v1", tags=["inspection"], dependencies=[InspectTurn])
+router = APIRouter(prefix="/v1", tags=["inspection"], dependencies=[Deferrable, InspectTurn], responses=LATER)
 
 
 @router.post("/runs/{run_id}/inspect", response_model=InspectionBody, responses=errors_of(400, 404, 413, 422))

@@ -7,14 +7,24 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from engine.inspection import REDUCTIONS
-from service.dependencies import DatabaseDep, InspectTurn, RunId, SettingsDep
+from service.dependencies import LATER, DatabaseDep, Deferrable, InspectTurn, RunId, SettingsDep
 from service.domain import inspections, steps
 from service.problems import errors_of
 from service.schemas.base import NO_NUL
 from service.schemas.inspections import Convention, Orientation, Reduction
 from service.schemas.steps import StepBody
 
-router = APIRouter(prefix="/v1/runs/{run_id}/steps/{step}", tags=["inspection"], dependencies=[InspectTurn])
+router = APIRouter(
+    prefix="/v1/runs/{run_id}/steps/{step}",
+    tags=["inspection"],
+    dependencies=[Deferrable, InspectTurn],
+    responses=LATER,
+)
+    prefix="/v1/runs/{run_id}/steps/{step}",
+    tags=["inspection"],
+    dependencies=[Deferrable, InspectTurn],
+    responses=LATER,
+)
 
 StepName = Annotated[
     str,

@@ -5,13 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from engine.inspection.measures import Measure, Predicate
-from service.dependencies import DatabaseDep, InspectTurn, RunId, SettingsDep
+from service.dependencies import LATER, DatabaseDep, Deferrable, InspectTurn, RunId, SettingsDep
 from service.domain import timelines
 from service.domain.timelines import Place
 from service.problems import errors_of
 from service.schemas.timelines import BisectRequest, CrossingBody, DifferenceBody, DiffRequest, TimelineBody
 
-router = APIRouter(prefix="/v1", tags=["inspection"], dependencies=[InspectTurn])
+router = APIRouter(prefix="/v1", tags=["inspection"], dependencies=[Deferrable, InspectTurn], responses=LATER)
 
 StepNumber = Annotated[int | None, Query(ge=1, le=10**12)]
 

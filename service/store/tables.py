@@ -231,6 +231,31 @@ class WatchpointRow(Row):
     """None also where it was not finite."""
 
 
+class DeferredRow(Row):
+    """A request that is answered later, by a worker: what was asked, and the answer once it is there."""
+
+    __tablename__ = "deferred"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    method: Mapped[str] = mapped_column(String(10))
+    address: Mapped[str] = mapped_column(Text)
+    """Path and query."""
+    headers: Mapped[Json]
+    body: Mapped[bytes]
+    status: Mapped[str] = mapped_column(String(20))
+    """`queued`, `running`, `answered` or `failed`."""
+    attempts: Mapped[int]
+    lease_until: Mapped[float | None] = mapped_column(Float(53))
+    """By the database's clock, in seconds since 1970."""
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    answer_status: Mapped[int | None]
+    answer_headers: Mapped[Json | None]
+    answer: Mapped[bytes | None]
+
+    __table_args__ = (Index("deferred_to_claim", "status", "created_at"),)
+
+
 class WorkerRow(Row):
     """A process that claims runs."""
 

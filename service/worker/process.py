@@ -49,6 +49,13 @@ def work(settings: Settings, run_id: str, attempt: int, memory_bytes: int, lifel
         database.dispose()
 
 
+def answer_later(settings: Settings, deferred_id: str, lifeline: Connection) -> None:
+    """The whole life of a process that answers a deferred request."""
+    from service.answering import work  # the whole API, which no other worker needs
+
+    work(settings, deferred_id, lifeline)
+
+
 def _failure(attempt: Attempt, run_id: str, room: int) -> Json | None:
     """Train; gives the reason of a run that failed. The text of an error that nobody foresaw stays in the log."""
     try:

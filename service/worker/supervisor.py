@@ -20,10 +20,10 @@ from service.folder import FolderUnusable
 from service.ids import new_id
 from service.processes import UNKNOWN_EXIT, context, start
 from service.settings import Settings
-from service.store import runs, workers
+from service.store import deferred, runs, workers
 from service.store.database import Database
 from service.store.runs import Claim
-from service.worker.process import work
+from service.worker.process import answer_later, work
 from service.worker.rescue import settle
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,8 @@ class Supervisor:
         self._stopping = threading.Event()
         self._killing = threading.Event()
         self._next_seen = 0.0
+        self._answering: tuple[str, BaseProcess, Connection] | None = None
+        """The deferred request that is worked at, by which process, and the end of its lifeline."""
 
     def run(self) -> None:
         """Claim and look after children until `stop`; then let them store their work, or kill those that do not."""
@@ -100,13 +102,49 @@ class Supervisor:
 
     def _turn(self) -> None:
         self._reap()
+        self._answer_later()
         if time.monotonic() >= self._next_seen:
             with self.database.write() as session:
                 workers.seen(session, self.worker_id)
+                if self._answering is not None:
+                    deferred.hold(session, self._answering[0], lease_seconds=self.settings.lease_seconds)
             self._next_seen = time.monotonic() + SEEN_SECONDS
         while len(self.children) < self.slots and not self._stopping.is_set():
             if not self._claim_one():
                 return
+
+    def _answer_later(self) -> None:
+        """Work at one deferred request at a time, beside the runs."""
+        if self._answering is not None:
+            deferred_id, process, lifeline = self._answering
+            if process.exitcode is None:
+                return
+            self._answering = None
+            lifeline.close()
+            process.join()
+            process.close()
+            with self.database.write() as session:
+                deferred.give_back(session, deferred_id)  # unless it is answered
+        with self.database.read() as session:
+            if not deferred.has_claimable(session):
+                return
+        with self.database.write() as session:
+            claimed = deferred.claim(session, lease_seconds=self.settings.lease_seconds)
+        if claimed is None:
+            return
+        started = context()
+        receiver, lifeline = started.Pipe(duplex=False)
+        process = started.Process(
+            target=answer_later, args=(self.settings, claimed, receiver), name=f"answer {claimed}"
+        )
+        try:
+            start(process)
+        except BaseException:
+            lifeline.close()
+            raise
+        finally:
+            receiver.close()
+        self._answering = (claimed, process, lifeline)
 
     def _claim_one(self) -> bool:
         with self.database.read() as session:
@@ -157,6 +195,11 @@ class Supervisor:
         self.children.remove(child)
 
     def _wind_down(self) -> None:
+        if self._answering is not None:
+            deferred_id, process, lifeline = self._answering
+            lifeline.close()  # which ends it
+            process.join()
+            self._tried(partial(self._ask_again, deferred_id))
         deadline = time.monotonic() + self.settings.shutdown_seconds
         for child in self.children:
             child.signal(signal.SIGTERM)
@@ -179,6 +222,10 @@ class Supervisor:
         reason = {"code": "worker_stopped", "detail": detail}
         with self.database.write() as session:
             runs.give_back(session, claim.run_id, claim.attempt, event="requeued", reason=reason)
+
+    def _ask_again(self, deferred_id: str) -> None:
+        with self.database.write() as session:
+            deferred.give_back(session, deferred_id)
 
     def _unregister(self) -> None:
         with self.database.write() as session:
