@@ -20,11 +20,6 @@ router = APIRouter(
     dependencies=[Deferrable, InspectTurn],
     responses=LATER,
 )
-    prefix="/v1/runs/{run_id}/steps/{step}",
-    tags=["inspection"],
-    dependencies=[Deferrable, InspectTurn],
-    responses=LATER,
-)
 
 StepName = Annotated[
     str,
