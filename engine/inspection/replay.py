@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.errors import SpecError
 from engine.inspection.names import derivative_of
-from engine.inspection.passes import run_pass
+from engine.inspection.quantities import run_pass
 from engine.network import Network
 from engine.parameters import Array, digest
 from engine.spec import TrainingSpec
