@@ -32,7 +32,7 @@ def _after(passed: Pass) -> Array:
         raise missing("alpha", "after", "the parameters after the step")
     if after.shape != passed.parameters.shape:
         raise SpecError("options.after", f"expected shape {list(passed.parameters.shape)}, got {list(after.shape)}")
-    return after.astype(passed.parameters.dtype)
+    return after.astype(passed.parameters.dtype, copy=False)
 
 
 def _step(passed: Pass) -> tuple[dict[str, Array], float]:
@@ -62,7 +62,7 @@ ALPHA = {
         equation="2‖d‖w₂/(−w₁) − 1, d = θ₁ − θ₀, of the parabola w₀ + w₁τ + w₂τ² fitted to L and (1/m)Σg_i·d/‖d‖ at "
         "τ = 0 and ‖d‖, weighted by 1/variance; −1 where w₂ < 0",
         shape="a number",
-        cost="1, and a pass at θ₁",
+        cost="3, a pass at θ₁ included",
         source="Schneider, Dangel & Hennig 2021, Cockpit: a practical debugging tool for the training of deep neural "
         "networks, §2.2 and appendix C.1",
         of=alpha,

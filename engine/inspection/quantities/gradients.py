@@ -15,13 +15,15 @@ import numpy as np
 
 from engine.layers import Layer, Slot
 from engine.layers.dense import Dense
-from engine.network import Network
+from engine.optimizers import BLOCK
 from engine.parameters import Array, Layout, Shapes
 from engine.plans import run
 from engine.workspace import Batch
 
-MAXIMUM_NUMBERS = 30_000_000
-"""That g_i may take in memory at once."""
+MAXIMUM_NUMBERS = 2**25
+"""Of g_i in memory at once: 256 MiB in float64."""
+EPSILON = 1e-5
+"""Added to variances that are divided by, as in Cockpit."""
 
 
 class LayerGradients(Protocol):
@@ -40,7 +42,7 @@ class LayerGradients(Protocol):
         """g_i·d over all of the layer: (m,)."""
 
     def second_moments(self) -> dict[str, Array]:
-        """(1/m)Σg_i², each of the parameter's shape."""
+        """(1/m)Σg_i², each of the parameter's shape, in arrays of the caller's own."""
 
     def each(self, name: str) -> Array:
         """g_i themselves: (m, *shape)."""
@@ -92,11 +94,22 @@ class RowGradients:
         self.m, self.layout = len(slot.x), Layout(shapes)
 
     def squares(self) -> dict[str, Array]:
-        found = {name: np.empty(self.m, self.slot.x.dtype) for name in self.shapes}
+        return self._sums[0]
+
+    def second_moments(self) -> dict[str, Array]:
+        return self.layout.views(self._sums[1] / self.m)
+
+    @cached_property
+    def _sums(self) -> tuple[dict[str, Array], Array]:
+        """‖g_i‖² by parameter, and the flat Σg_i²."""
+        squares = {name: np.empty(self.m, self.slot.x.dtype) for name in self.shapes}
+        total = np.zeros(self.layout.size, self.slot.x.dtype)
         for row, gradient in enumerate(self._rows()):
+            square = np.square(gradient)
+            total += square
             for name, place in self.layout.slices().items():
-                found[name][row] = gradient[place].dot(gradient[place])
-        return found
+                squares[name][row] = square[place].sum()
+        return squares, total
 
     def products(self) -> Array:
         """As many g_i as may be in memory are kept, and all that follow are multiplied with them."""
@@ -113,12 +126,6 @@ class RowGradients:
     def along(self, direction: dict[str, Array]) -> Array:
         flat = np.concatenate([direction[name].ravel() for name in self.shapes])
         return np.array([gradient.dot(flat) for gradient in self._rows()])
-
-    def second_moments(self) -> dict[str, Array]:
-        total = np.zeros(self.layout.size, self.slot.x.dtype)
-        for gradient in self._rows():
-            total += np.square(gradient)
-        return self.layout.views(total / self.m)
 
     def each(self, name: str) -> Array:
         place, shape = self.layout.slices()[name], self.shapes[name]
@@ -157,25 +164,20 @@ class RowGradients:
 
 
 class ExampleGradients:
-    """The g_i of everything a network learns; what is asked for twice is computed once."""
+    """The g_i of everything a network learns. What is small is computed once; what is as large as they are, each time
+    anew, as memory that nobody has used yet costs more than the sums that fill it."""
 
     def __init__(self, batch: Batch) -> None:
-        self.batch = batch
+        self.batch, self.m = batch, batch.m
+        self.network = batch.workspace.network
         self.layers = [_of_layer(batch, place) for place in self.network.learning]
-
-    @property
-    def network(self) -> Network:
-        return self.batch.workspace.network
-
-    @cached_property
-    def mean(self) -> dict[str, Array]:
-        """ḡ = (1/m)Σg_i, by parameter."""
-        return self.network.views(self.batch.workspace.gradient / self.batch.m)
+        self.sum = self.network.views(batch.workspace.gradient)
+        """Σg_i, by parameter."""
 
     @cached_property
     def mean_square(self) -> float:
         """‖ḡ‖²."""
-        return sum(float(np.vdot(part, part)) for part in self.mean.values())
+        return sum(float(np.vdot(part, part)) for part in self.sum.values()) / self.m**2
 
     @cached_property
     def squares(self) -> dict[str, Array]:
@@ -195,34 +197,55 @@ class ExampleGradients:
     @cached_property
     def onto_mean(self) -> Array:
         """g_i·ḡ: (m,)."""
-        return self.along(self.mean)
-
-    @cached_property
-    def second_moments(self) -> dict[str, Array]:
-        """(1/m)Σg_i², by parameter."""
-        return {name: found for layer in self.layers for name, found in layer.second_moments().items()}
-
-    @cached_property
-    def variances(self) -> dict[str, Array]:
-        """(1/m)Σ(g_i − ḡ)², by parameter, as (1/m)Σg_i² − ḡ²; never below 0, where rounding would put it."""
-        return {
-            name: np.maximum(moment - np.square(self.mean[name]), 0) for name, moment in self.second_moments.items()
-        }
+        return self.along(self.sum) / self.m
 
     def along(self, direction: dict[str, Array]) -> Array:
         """g_i·d over all: (m,)."""
         return self._summed(layer.along(direction) for layer in self.layers)
 
+    def second_moments(self) -> dict[str, Array]:
+        """(1/m)Σg_i², by parameter."""
+        return {name: found for layer in self.layers for name, found in layer.second_moments().items()}
+
+    def variances(self) -> dict[str, Array]:
+        """(1/m)Σ(g_i − ḡ)², by parameter, as (1/m)Σg_i² − ḡ²; never below 0, where rounding would put it."""
+        found = self.second_moments()
+        for moments, squares in self._stretches(found):
+            np.subtract(moments, squares, out=moments)
+            np.maximum(moments, 0, out=moments)
+        return found
+
+    def signals(self, *, factor: float = 1.0) -> dict[str, Array]:
+        """ḡ²/(factor·variance + ε) of each element, by parameter."""
+        found = self.variances()
+        for variances, squares in self._stretches(found):
+            np.multiply(variances, factor, out=variances)
+            np.add(variances, EPSILON, out=variances)
+            np.divide(squares, variances, out=variances)
+        return found
+
+    def _stretches(self, arrays: dict[str, Array]) -> Iterator[tuple[Array, Array]]:
+        """Stretches of arrays of the parameters' shapes that fit the cache, each with ḡ² there."""
+        for name, array in arrays.items():
+            flat, total = array.reshape(-1), self.sum[name].reshape(-1)
+            spare = np.empty(min(BLOCK, flat.size), flat.dtype)
+            for start in range(0, flat.size, BLOCK):
+                stretch = flat[start : start + BLOCK]
+                squares = spare[: stretch.size]
+                np.divide(total[start : start + BLOCK], self.m, out=squares)
+                np.square(squares, out=squares)
+                yield stretch, squares
+
     def _summed(self, parts: Iterable[Array], *, axes: int = 1) -> Array:
         """The sum of what each layer or parameter adds, of shape (m,) or (m, m)."""
-        total = np.zeros((self.batch.m,) * axes, self.batch.workspace.parameters.dtype)
+        total = np.zeros((self.m,) * axes, self.batch.workspace.parameters.dtype)
         for part in parts:
             total += part
         return total
 
     def size(self, names: list[str]) -> int:
         """How many numbers the g_i over these parameters hold."""
-        return self.batch.m * sum(prod(self.network.shapes[name]) for name in names)
+        return self.m * sum(prod(self.network.shapes[name]) for name in names)
 
     def each(self, names: list[str]) -> dict[str, Array]:
         """g_i over these parameters: (m, *shape) each."""
@@ -240,5 +263,5 @@ def _of_layer(batch: Batch, place: int) -> LayerGradients:
 
 def _row_products(first: Array, second: Array) -> Array:
     """The inner product of each row of one with that of the other: (m,)."""
-    found: Array = np.einsum("ij,ij->i", first, second)
+    found: Array = np.vecdot(first, second)
     return found

@@ -3,33 +3,25 @@
 Derivatives are those of each example's own loss, so nothing here carries the 1/m of a mean loss's parts.
 """
 
-import numpy as np
-
 from engine.inspection.quantities.base import Pass, Quantity, by_parameter, scalar
 from engine.parameters import Array
-
-EPSILON = 1e-5
-"""Added to variances that are divided by."""
 
 
 def second_moments(passed: Pass) -> dict[str, Array]:
     """The mean of g_i² of each element, and their sum, the mean of ‖g_i‖²."""
-    moments = passed.gradients.second_moments
+    moments = passed.gradients.second_moments()
     return {"second_moment": _summed(moments, passed), **by_parameter("second_moment", moments)}
 
 
 def variances(passed: Pass) -> dict[str, Array]:
     """The population variance of each element of g_i, and their sum, the trace of the covariance."""
-    found = passed.gradients.variances
+    found = passed.gradients.variances()
     return {"variance": _summed(found, passed), **by_parameter("variance", found)}
 
 
 def signal_to_noise(passed: Pass) -> dict[str, Array]:
     """How large each element's mean is beside its variance, and the mean of that over all elements."""
-    gradients = passed.gradients
-    ratios = {
-        name: np.square(gradients.mean[name]) / (variance + EPSILON) for name, variance in gradients.variances.items()
-    }
+    ratios = passed.gradients.signals()
     mean = sum(float(each.sum()) for each in ratios.values()) / passed.network.parameter_count
     return {"gsnr": scalar(mean, passed), **by_parameter("gsnr", ratios)}
 

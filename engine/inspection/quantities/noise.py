@@ -7,7 +7,6 @@ would pass.
 import numpy as np
 
 from engine.inspection.quantities.base import Pass, Quantity, missing, scalar, several
-from engine.inspection.quantities.moments import EPSILON
 from engine.parameters import Array
 
 
@@ -48,21 +47,19 @@ def batch_size(passed: Pass) -> dict[str, Array]:
 def stopping_evidence(passed: Pass) -> dict[str, Array]:
     """Above 0 the gradient is as small as its noise alone would make it, so that SGD may as well stop."""
     m, gradients = several(passed, "stopping_evidence"), passed.gradients
-    ratios = sum(
-        float((np.square(gradients.mean[name]) / (variance * (m / (m - 1)) + EPSILON)).sum())
-        for name, variance in gradients.variances.items()
-    )
-    return {"stopping_evidence": scalar(1 - m * ratios / passed.network.parameter_count, passed)}
+    ratios = gradients.signals(factor=m / (m - 1))
+    mean = sum(float(each.sum()) for each in ratios.values()) / passed.network.parameter_count
+    return {"stopping_evidence": scalar(1 - m * mean, passed)}
 
 
 def cancellation(passed: Pass) -> dict[str, Array]:
     """How much of the examples' gradients is left of their sum, over all and each parameter: 1 where none cancels."""
-    m, gradients = passed.m, passed.gradients
+    gradients = passed.gradients
     ratios = {
-        f"cancellation.{name}": np.linalg.norm(gradients.mean[name]) * m / np.sqrt(squares).sum()
+        f"cancellation.{name}": np.linalg.norm(gradients.sum[name]) / np.sqrt(squares).sum()
         for name, squares in gradients.squares.items()
     }
-    ratios["cancellation"] = np.sqrt(gradients.mean_square) * m / np.sqrt(gradients.total_squares).sum()
+    ratios["cancellation"] = np.sqrt(gradients.mean_square) / np.sqrt(gradients.total_squares).mean()
     return {name: scalar(ratio, passed) for name, ratio in ratios.items()}
 
 
@@ -114,7 +111,7 @@ NOISE = {
     "cancellation": Quantity(
         equation="‖Σg_i‖/Σ‖g_i‖",
         shape="a number, and for each parameter",
-        cost="0.05",
+        cost="0.1",
         source="the triangle inequality",
         of=cancellation,
     ),
