@@ -1,5 +1,6 @@
 """Inspection: every number of a forward and backward pass by name, and the independent witness of the gradients."""
 
+from engine.inspection.catalogue import Entry, inspection_catalogue
 from engine.inspection.names import (
     Orientation,
     check_orientation,
@@ -19,6 +20,7 @@ __all__ = [
     "REDUCTIONS",
     "Check",
     "Convention",
+    "Entry",
     "Inspection",
     "Nudge",
     "ObservedStep",
@@ -28,6 +30,7 @@ __all__ = [
     "check",
     "check_orientation",
     "inspect",
+    "inspection_catalogue",
     "is_catalogued",
     "quantity_names",
     "shape_of",
