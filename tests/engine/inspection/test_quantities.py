@@ -100,6 +100,17 @@ def test_exact_zeros_give_the_naive_loops_numbers() -> None:
     assert_naive(net, X, targets("cross_entropy", 6, 3))
 
 
+def test_a_variance_is_never_below_zero() -> None:
+    net = network(dense(50), dense(3, "softmax"))
+    X, Y = np.repeat(rows(1), 7, axis=0), np.repeat(targets("cross_entropy", 1, 3), 7, axis=0)
+    flat = net.initial_parameters(seed=3, dtype="float64")
+
+    found = inspect(net, flat, X, Y, quantities=["variance", "norm_test"]).tensors
+
+    assert min(tensor.min() for tensor in found.values()) >= 0
+    assert found["norm_test"] < 1e-7
+
+
 def test_an_example_without_a_gradient_has_no_cosine() -> None:
     found = look(["cosine", "example_norm"], weights=WEIGHTS)
 
@@ -215,6 +226,17 @@ def test_alpha_of_a_parabola_tells_floor_and_other_wall() -> None:
     assert at(0) == -1
     assert at(2) == pytest.approx(0, abs=1e-8)
     assert at(4) == pytest.approx(1, rel=1e-8)
+
+
+def test_alpha_takes_examples_that_agree_as_very_sure() -> None:
+    net = network(dense(1, "sigmoid", use_bias=False), n_in=1, loss="half_squared_error")
+    X, Y, after = np.array([[1.0], [2.0]]), np.array([[0.0], [1.0]]), np.array([3.0])
+    start, end = (Naive.of(net, flat, X, Y) for flat in (np.zeros(1), after))
+
+    found = inspect(net, np.zeros(1), X, Y, quantities=["alpha"], options=Options(after=after)).tensors
+
+    assert start.losses.var() == 0
+    assert found["alpha"] == pytest.approx(alpha(start, end, after), rel=1e-6)
 
 
 def test_alpha_of_a_step_over_a_ridge_is_no_move() -> None:
