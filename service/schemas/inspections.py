@@ -40,7 +40,6 @@ Orientation = Annotated[
     Literal["rows", "columns"], Field(description="Whether examples are rows, or columns as in textbooks.")
 ]
 ReductionName = Literal["stats", "full", "norm", "hist", "topk", "slice"]
-Reduction = Annotated[ReductionName, Field(description="How much of each tensor.")]
 Weights = Annotated[
     list[Annotated[float, Field(ge=0)]],
     Field(min_length=1, description="How much each row counts; the loss is then Σwl/Σw. Null: all alike."),
