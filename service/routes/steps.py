@@ -53,13 +53,26 @@ def _reduction(
     rows: Cut = None,
     cols: Cut = None,
 ) -> dict[str, Any] | None:
-    ranges = {name: cut and tuple(map(int, cut.split(":"))) for name, cut in (("rows", rows), ("cols", cols))}
+    ranges = {"rows": _range(rows), "cols": _range(cols)}
     options = {name: value for name, value in {"k": k, "bins": bins, **ranges}.items() if value is not None}
     for name in options:
         if OPTIONS_OF[name] != reduce:
-            detail = f"expected with reduce={OPTIONS_OF[name]} alone, got it with {reduce or 'no reduce'}"
-            raise Unprocessable(f"{name}: {detail}.", errors=[Fault(Parameter("query", name), "invalid", detail)])
+            raise _wrong(name, f"expected with reduce={OPTIONS_OF[name]} alone, got it with {reduce or 'no reduce'}")
+    for name, cut in ranges.items():
+        if cut is not None and cut[0] >= cut[1]:
+            raise _wrong(name, f"expected a first number below the second, got {cut[0]}:{cut[1]}")
     return None if reduce is None else {"type": reduce, **options}
+
+
+def _range(cut: str | None) -> tuple[int, int] | None:
+    if cut is None:
+        return None
+    start, _, stop = cut.partition(":")
+    return int(start), int(stop)
+
+
+def _wrong(name: str, detail: str) -> Unprocessable:
+    return Unprocessable(f"{name}: {detail}.", errors=[Fault(Parameter("query", name), "invalid", detail)])
 
 
 OPTIONS_OF = {"k": "topk", "bins": "hist", "rows": "slice", "cols": "slice"}

@@ -9,7 +9,8 @@ import pytest
 
 from engine.errors import DataError, SpecError
 from engine.inspection import inspect
-from engine.inspection.quantities import QUANTITIES, Options, examples, gradients
+from engine.inspection.quantities import QUANTITIES, Options, Pass, examples, gradients, run_pass
+from engine.inspection.quantities.tic import criterion
 from engine.inspection.quantities.units import STEEPEST
 from engine.layers import ACTIVATIONS, LayerNormSpec
 from engine.losses import LOSSES
@@ -312,6 +313,19 @@ def test_the_input_gradient_is_each_examples_own_in_both_conventions() -> None:
 
     np.testing.assert_array_equal(own["input_gradient"], own["dA.0"])
     np.testing.assert_allclose(mean["input_gradient"], mean["dA.0"] * 6, rtol=1e-12)
+
+
+def test_takeuchis_criterion_of_least_squares_is_its_textbooks() -> None:
+    """Of Y = X·W with half squared errors the Hessian's diagonal is the mean of X²."""
+    net = network(dense(1, "identity", use_bias=False), loss="half_squared_error")
+    flat, X, Y = net.initial_parameters(seed=3, dtype="float64"), rows(6), targets("half_squared_error", 6, 1)
+    squares = ((X @ flat[:, None] - Y) * X) ** 2
+    curvature = np.mean(X**2, axis=0)
+
+    found = criterion("tic", Pass(run_pass(net, flat, X, Y, None)), {"W.1": curvature[:, None]})
+
+    assert found["tic.diagonal"] == pytest.approx((squares.mean(axis=0) / (curvature + 1e-7)).sum(), rel=1e-12)
+    assert found["tic.trace"] == pytest.approx(squares.mean(axis=0).sum() / (curvature.sum() + 1e-7), rel=1e-12)
 
 
 # Questions ----------------------------------------------------------------------------------------------------------
