@@ -325,8 +325,10 @@ def inspect(
     run: Run,
     part: Annotated[str, typer.Option(help="train, validation or test.")] = "train",
     limit: Annotated[int, typer.Option(min=1, help="So many rows of the part.")] = 32,
-    quantities: Annotated[str, typer.Option(help="Of loss, Z, A, dZ, dA, dW, db; dW.1 is one layer's.")] = "dW,db",
-    reduce: Annotated[str, typer.Option(help="norm or stats; full for --json.")] = "norm",
+    quantities: Annotated[
+        str, typer.Option(help="Such as Z, dW or example_norm, of /v1/inspection/quantities; dW.1 is one layer's.")
+    ] = "dW,db",
+    reduce: Annotated[str, typer.Option(help="norm or stats; hist, topk, slice and full for --json.")] = "norm",
     at: At = "best",
     server: Server = None,
     json_output: AsJson = False,
@@ -334,8 +336,8 @@ def inspect(
     """Run rows of the dataset forward and back through a run's network, and show its gradients."""
     from service import console
 
-    if reduce == "full" and not json_output:
-        raise typer.BadParameter("expected norm or stats, for full is for --json", param_hint="--reduce")
+    if reduce not in ("norm", "stats") and not json_output:
+        raise typer.BadParameter(f"expected norm or stats, for {reduce} is for --json", param_hint="--reduce")
     with _client(server) as client:
         rows = {"part": part, "limit": limit}
         found = client.inspect(run, at=at, dataset_rows=rows, quantities=_listed(quantities), reduce=reduce)

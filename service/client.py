@@ -25,6 +25,7 @@ from service.schemas.events import EventBody
 from service.schemas.inspections import CheckBody, InspectionBody
 from service.schemas.predictions import PredictionsBody
 from service.schemas.problems import FaultBody, ProblemBody
+from service.schemas.quantities import QuantitiesBody, QuantityBody
 from service.schemas.runs import PlanBody, RunBody, RunSummary
 from service.schemas.splits import SplitBody
 from service.schemas.steps import StepBody
@@ -334,6 +335,15 @@ class Client:
         """Pause a run at the step where a number passes a value."""
         body = {"quantity": quantity, "comparison": comparison, "value": value}
         return self._post(WatchpointBody, f"/v1/runs/{run_id}/watchpoints", body)
+
+    def inspect_file(self, run_id: str, *, format: str = "npz", **questions: Any) -> bytes:
+        """The same tensors, whole, as the bytes of an npy, npz, safetensors or arrow file."""
+        path = f"/v1/runs/{run_id}/inspect"
+        return self._request("POST", path, json=questions, params={"format": format}).content
+
+    def quantities(self) -> list[QuantityBody]:
+        """All that `quantities` of an inspection can hold."""
+        return self._get(QuantitiesBody, "/v1/inspection/quantities").items
 
     def check(self, run_id: str, **questions: Any) -> CheckBody:
         """Gradients of a run's network beside measured ones."""

@@ -7,7 +7,7 @@ from math import inf, sqrt
 import numpy as np
 
 from engine.inspection.names import derivative_of
-from engine.inspection.passes import run_pass
+from engine.inspection.quantities import run_pass
 from engine.network import Network
 from engine.parameters import Array, digest
 from engine.training.chunks import Chunks

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import io
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -267,6 +269,27 @@ def test_inspect_shows_the_norms_of_every_gradient(served: Server, trained: str)
     assert "over 5 rows" in shown
     assert list(found["tensors"]) == ["dW.1"]
     assert len(found["tensors"]["dW.1"]["values"]) == 5
+
+
+def test_inspect_shows_what_is_computed_of_a_pass(served: Server, trained: str) -> None:
+    options = ["--limit", 5, "--server", served.url]
+
+    shown = chainrule("inspect", trained, *options, "--quantities", "example_norm.W,norm_test").stdout
+    refused = chainrule("inspect", trained, *options, "--reduce", "topk", ok=False).stderr
+
+    assert re.findall(r"^(\S+) +\S*", shown, re.MULTILINE)[-3:] == ["example_norm.W.1", "example_norm.W.2", "norm_test"]
+    assert "expected norm or stats, for topk is for --json" in re.sub(r"[\s│]+", " ", refused)
+
+
+def test_the_client_lists_quantities_and_fetches_them_as_a_file(served: Server, trained: str) -> None:
+    names = [entry.name for entry in served.client.quantities()]
+    rows = {"part": "train", "limit": 4}
+
+    content = served.client.inspect_file(trained, dataset_rows=rows, quantities=["gram", "dW.1"])
+
+    assert {"dW", "gram"} <= set(names)
+    found = np.load(io.BytesIO(content), allow_pickle=False)
+    assert {name: found[name].shape[0] for name in found} == {"dW.1": 5, "gram": 4}
 
 
 def test_evaluate_shows_metrics_classes_and_the_worst_rows(served: Server, penguins: Path) -> None:
