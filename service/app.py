@@ -30,6 +30,7 @@ from service.routes import (
     predictions,
     runs,
     splits,
+    steps,
 )
 from service.security import Door
 from service.settings import Settings
@@ -45,6 +46,7 @@ ROUTERS = (
     splits.router,
     evaluations.router,
     inspections.router,
+    steps.router,
     layers.router,
     health.router,
     limits.router,

@@ -20,7 +20,7 @@ THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"
 UNKNOWN_EXIT = 255
 """The exit code that is read where the process that started a child, and alone knows its end, is itself gone."""
 
-PRELOADED = ["service.preload", "service.worker.process", "service.domain.ingestion"]
+PRELOADED = ["service.preload", "service.worker.process", "service.domain.ingestion", "service.domain.replays"]
 
 
 class NotStarted(Exception):  # noqa: N818 - what happened

@@ -42,18 +42,29 @@ def quantity_names(network: Network, quantities: Sequence[str], catalogue: Colle
     known = tensor_names(network)
     found: dict[str, None] = {}
     for place, quantity in enumerate(quantities):
-        if quantity == "loss" or quantity in catalogue:
+        if quantity == "loss" or is_catalogued(quantity, catalogue):
             continue
         names = [name for name in known if name == quantity or re.sub(r"\.\d+$", "", name) == quantity]
         if not names:
-            raise SpecError(
-                f"quantities[{place}]",
-                f"there is no {quantity[:40]!r} in this network",
-                code="unknown_quantity",
-                allowed=(*QUANTITIES, *catalogue, *known)[:200],
-            )
+            raise unknown_quantity(place, quantity, (*QUANTITIES, *catalogue, *known)[:200])
         found |= dict.fromkeys(names)
     return tuple(found)
+
+
+def is_catalogued(quantity: str, catalogue: Collection[str]) -> bool:
+    """Whether it is one of the catalogue, or a part of one: variance, variance.W, variance.W.1."""
+    return quantity.partition(".")[0] in catalogue
+
+
+def goes_by(name: str, asked: str) -> bool:
+    """Whether a tensor of the catalogue is asked for: variance.W.1 by itself, by variance.W and by variance."""
+    return f"{name}.".startswith(f"{asked}.")
+
+
+def unknown_quantity(place: int, quantity: str, allowed: tuple[str, ...]) -> SpecError:
+    """The error for a name that nothing goes by."""
+    detail = f"there is no {quantity[:40]!r} in this network"
+    return SpecError(f"quantities[{place}]", detail, code="unknown_quantity", allowed=allowed)
 
 
 def check_orientation(network: Network, orientation: Orientation) -> None:

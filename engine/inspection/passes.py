@@ -7,12 +7,20 @@ from typing import Literal
 import numpy as np
 
 from engine.errors import DataError
-from engine.inspection.names import Orientation, check_orientation, derivative_of, quantity_names
-from engine.inspection.quantities import QUANTITIES, Options, Pass
+from engine.inspection.names import (
+    Orientation,
+    check_orientation,
+    derivative_of,
+    goes_by,
+    is_catalogued,
+    quantity_names,
+    unknown_quantity,
+)
+from engine.inspection.quantities import QUANTITIES, Options, Pass, run_pass
 from engine.network import Network
 from engine.parameters import Array
-from engine.weights import check_weights, relative_weights
-from engine.workspace import Batch, Workspace
+from engine.weights import check_weights
+from engine.workspace import Batch
 
 Convention = Literal["per_example", "mean"]
 Head = Literal["auto", "shortcut", "general"]
@@ -51,9 +59,11 @@ def inspect(
     of the mean loss, so they carry 1/m. dW and db are the mean loss's in both. With `columns` every matrix is
     transposed into the textbook's form, which networks with tensors of more axes don't have. dA[L] takes the
     components of A as independent. With weights w (m,) an example's own loss is taken w·m/Σw times, so that the mean
-    loss is Σwl/Σw. Raises SpecError for unknown quantities and for columns that can't be, DataError for a shortcut
-    where there is none, for inputs the first layer and targets the loss are not defined for, and for weights that
-    can't be averaged with.
+    loss is Σwl/Σw. What is asked of the catalogue is of each example's own loss in both conventions, and computed in
+    the parameters' dtype, `options` saying what some of it wants to know. Raises SpecError for unknown quantities, for
+    one that the network's layers or the options don't allow, and for columns that can't be, DataError for a shortcut
+    where there is none, for inputs the first layer and targets the loss are not defined for, for weights that can't be
+    averaged with, and for too few rows.
     """
     names = quantity_names(network, quantities, QUANTITIES)
     check_orientation(network, orientation)
@@ -70,16 +80,10 @@ def inspect(
     scale = 1 / m if convention == "mean" else 1.0
     batch = run_pass(network, parameters, X, Y, weights, scale=scale, shortcut=head != "general")
     tensors = _tensors(batch, names, divisor=1 if convention == "mean" else m)
-    further = [quantity for quantity in dict.fromkeys(quantities) if quantity in QUANTITIES]
+    further = [(place, asked) for place, asked in enumerate(quantities) if is_catalogued(asked, QUANTITIES)]
     if further:
-        passed = Pass(
-            batch
-            if convention == "per_example"
-            else run_pass(network, parameters, X, Y, weights, scale=1.0, shortcut=head != "general"),
-            options or Options(),
-        )
-        for quantity in further:
-            tensors |= QUANTITIES[quantity].of(passed)
+        own = batch if scale == 1 else run_pass(network, parameters, X, Y, weights, shortcut=head != "general")
+        tensors |= _computed(Pass(own, options or Options(), tuple(asked for _, asked in further)), further)
     losses = batch.head.examples
     return Inspection(
         loss=float(losses.mean(dtype=np.float64)),
@@ -89,21 +93,16 @@ def inspect(
     )
 
 
-def run_pass(
-    network: Network, parameters: Array, X: Array, Y: Array, weights: Array | None, *, scale: float, shortcut: bool
-) -> Batch:
-    """A batch with every boundary kept, after a pass of `scale` times each example's loss, times its weight."""
-    workspace = Workspace(
-        network, parameters, rows=len(X), shared=False, input_gradient=True, weighted=weights is not None
-    )
-    batch = workspace.cut(len(X))
-    batch.X[...], batch.Y[...] = X, Y
-    if workspace.weights is not None and weights is not None:
-        workspace.weights[:, 0] = relative_weights(weights, len(X))
-    batch.forward()
-    batch.example_losses()
-    batch.backward(scale=scale, shortcut=shortcut)
-    return batch
+def _computed(passed: Pass, quantities: Sequence[tuple[int, str]]) -> dict[str, Array]:
+    """What was asked for of the catalogue, each with its place in the question."""
+    found: dict[str, Array] = {}
+    with np.errstate(all="ignore"):
+        for name in dict.fromkeys(asked.partition(".")[0] for _, asked in quantities):
+            found |= QUANTITIES[name].of(passed)
+    for place, asked in quantities:
+        if not any(goes_by(name, asked) for name in found):
+            raise unknown_quantity(place, asked, tuple(found))
+    return {name: array for name, array in found.items() if passed.wants(name)}
 
 
 def _tensors(batch: Batch, names: Sequence[str], *, divisor: int) -> dict[str, Array]:

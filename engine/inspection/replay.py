@@ -4,7 +4,7 @@ Moment s is after s steps, 0 before the first; step s leads from moment s − 1 
 kept while it is taken, which changes none of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.errors import SpecError
 from engine.inspection.names import derivative_of
-from engine.inspection.passes import run_pass
+from engine.inspection.quantities import run_pass
 from engine.network import Network
 from engine.parameters import Array, digest
 from engine.spec import TrainingSpec
@@ -20,9 +20,6 @@ from engine.training import TrainingData, TrainingState, epoch_order
 from engine.training.chunks import Chunks
 from engine.training.trainer import Trainer
 from engine.workspace import Batch
-
-STEP_QUANTITIES = ("X", "Y", "Z", "A", "dZ", "dA", "W", "b", "dW", "db", "gradient", "update", "opt", "after")
-"""What can be asked of a step without a number."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +51,8 @@ class ObservedStep:
 class Replay:
     """A training taken up at a stored state, that goes to any later moment and keeps steps whole on the way.
 
-    `recorded` gives the monitored number that was found at the end of an epoch, counted from 1: it is not measured
-    again, and only a schedule that goes by it needs it. Raises Diverged where the training did.
+    `recorded` gives what was measured at the end of an epoch, counted from 1: it is not measured again, and only a
+    schedule that goes by it needs it. Raises Diverged where the training did.
     """
 
     def __init__(
@@ -66,7 +63,7 @@ class Replay:
         state: TrainingState,
         *,
         seed: int,
-        recorded: Callable[[int], float | None] = lambda epoch: None,
+        recorded: Callable[[int], Mapping[str, float | None]] = lambda epoch: {},
     ) -> None:
         self.trainer = Trainer(network, data, training, state, seed=seed, steps_at_once=None)
         self.network, self.data, self.state = network, data, state
@@ -107,7 +104,7 @@ class Replay:
         """Enter the next epoch if the one under way is through."""
         state = self.state
         if state.step == self.steps_per_epoch:
-            self.trainer.pass_epoch(self.recorded(state.epoch + 1))
+            self.trainer.pass_epoch(self.recorded(state.epoch + 1).get(self.trainer.monitor))
 
     def _rows(self) -> Array:
         epoch = self.state.epoch

@@ -387,6 +387,7 @@ def _copy_checkpoint(
         step=original.step,
         is_best=best is not None and original.epoch == best.epoch and original.step == 0,
         is_periodic=False,
+        is_waypoint=original.id == fork.checkpoint.id,
         values=original.values,
         parameters_digest=original.parameters_digest,
         fingerprint=original.fingerprint,

@@ -32,6 +32,26 @@ def get(session: Session, run_id: str, epoch: int) -> EpochRow | None:
     return session.get(EpochRow, (run_id, epoch))
 
 
+def newest(session: Session, run_id: str, count: int) -> Sequence[EpochRow]:
+    """The newest reports."""
+    query = select(EpochRow).where(EpochRow.run_id == run_id).order_by(EpochRow.epoch.desc()).limit(count)
+    return session.scalars(query).all()
+
+
+def first_from(session: Session, run_id: str, epoch: int) -> EpochRow | None:
+    """The first report of an epoch or a later one."""
+    query = select(EpochRow).where(EpochRow.run_id == run_id, EpochRow.epoch >= epoch)
+    return session.scalar(query.order_by(EpochRow.epoch).limit(1))
+
+
+def between(session: Session, run_id: str, *, first: int, last: int) -> dict[int, dict[str, Any]]:
+    """The values of each epoch from the first to the last."""
+    query = select(EpochRow.epoch, EpochRow.values).where(
+        EpochRow.run_id == run_id, EpochRow.epoch.between(first, last)
+    )
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
 def last(session: Session, run_id: str) -> int:
     """The newest epoch reported, 0 if none."""
     return session.scalar(select(func.max(EpochRow.epoch)).where(EpochRow.run_id == run_id)) or 0

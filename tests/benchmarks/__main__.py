@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks training`, `predict`, `jobs` or `defaults`: measurements, never pass or fail."""
+"""`python -m tests.benchmarks training`, `predict`, `jobs`, `defaults` or `inspection`: measurements, not verdicts."""
 
 import argparse
 import os
@@ -38,7 +38,10 @@ def _options() -> argparse.Namespace:
     defaults = benchmarks.add_parser("defaults", help="how good runs are by default, beside tuned MLPs, on real tables")
     defaults.add_argument("--splits", type=_positive, default=4, help="of each table")
     defaults.add_argument("--table", action="append", help="only this one; again for several")
-    for each in (training, predict, jobs, defaults):
+    inspection = benchmarks.add_parser("inspection", help="what each quantity costs, in units of one backward pass")
+    inspection.add_argument("--rounds", type=_positive, default=15, help="how often each is timed")
+    inspection.add_argument("--quantity", action="append", help="only this one; again for several")
+    for each in (training, predict, jobs, defaults, inspection):
         each.add_argument("--threads", type=_positive, default=1, help="BLAS threads")
         each.add_argument("--json", action="store_true", help="print JSON for programs")
     return parser.parse_args()

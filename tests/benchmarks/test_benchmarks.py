@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from engine.inspection.quantities import QUANTITIES
 from engine.training import TrainingData, TrainingState, epoch_order, train
 from tests.benchmarks.rivals import RIVALS, SEED, Rows, network_of, textbook_of, training_of
 from tests.benchmarks.workloads import WORKLOADS, Workload
@@ -64,3 +65,13 @@ def trained(workload: Workload) -> tuple[np.ndarray, np.ndarray]:
 
     layers = zip(textbook.W, textbook.b, strict=True)
     return state.parameters, np.concatenate([each.ravel() for layer in layers for each in layer])
+
+
+def test_the_inspection_benchmark_gives_a_row_for_each_quantity() -> None:
+    command = [sys.executable, "-m", "tests.benchmarks", "inspection", "--rounds", "1", "--json"]
+
+    answer = subprocess.run(command, capture_output=True, check=True)
+
+    rows = json.loads(answer.stdout)["rows"]
+    assert [row["quantity"] for row in rows] == list(QUANTITIES)
+    assert all(row["cost"] >= 0 and row["catalogue"] == QUANTITIES[row["quantity"]].cost for row in rows)

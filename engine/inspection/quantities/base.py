@@ -2,12 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from engine.errors import SpecError
+import numpy as np
+
+from engine.errors import DataError, SpecError
+from engine.inspection.names import goes_by
+from engine.inspection.quantities.gradients import ExampleGradients
 from engine.layers.dense import Dense
 from engine.network import Network
 from engine.parameters import Array
-from engine.workspace import Batch
+from engine.weights import relative_weights
+from engine.workspace import Batch, Workspace
 
 
 @dataclass(frozen=True)
@@ -16,6 +22,11 @@ class Options:
 
     seed: int = 0
     """Of what is drawn."""
+    learning_rate: float | None = None
+    after: Array | None = None
+    """The flat parameters and statistics after the step."""
+    l1: float | None = None
+    l2: float | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,8 @@ class Pass:
 
     batch: Batch
     options: Options = field(default_factory=Options)
+    asked: tuple[str, ...] = ()
+    """The quantities asked for, such as variance or example_gradient.W.2; everything where none are named."""
 
     @property
     def network(self) -> Network:
@@ -54,9 +67,35 @@ class Pass:
         return self.batch.workspace.network
 
     @property
+    def parameters(self) -> Array:
+        """The flat vector it was passed with."""
+        return self.batch.workspace.parameters
+
+    @property
     def m(self) -> int:
         """How many examples there are."""
         return self.batch.m
+
+    @property
+    def losses(self) -> Array:
+        """(m,): each example's loss, times its weight."""
+        return self.batch.head.examples
+
+    @cached_property
+    def gradients(self) -> ExampleGradients:
+        """The g_i of everything that is learned."""
+        return ExampleGradients(self.batch)
+
+    def wants(self, name: str) -> bool:
+        """Whether a tensor was asked for: by its name, or by a part before a dot that names several."""
+        return not self.asked or any(goes_by(name, asked) for asked in self.asked)
+
+    def at(self, parameters: Array) -> "Pass":
+        """The same examples passed with other parameters."""
+        here = self.batch.workspace
+        weights = None if here.weights is None else here.weights[:, 0]
+        network, X, Y = self.network, self.batch.X, self.batch.Y
+        return Pass(run_pass(network, parameters, X, Y, weights, input_gradient=False), self.options)
 
     def linears(self, quantity: str) -> list[Linear]:
         """The layers that learn, all dense ones on vectors. Raises SpecError naming one that is not."""
@@ -67,6 +106,31 @@ class Pass:
                 raise refused(quantity, self.network, place)
             found.append(Linear(number, slot.x, slot.dy, slot.params["W"], slot.params.get("b")))
         return found
+
+
+def run_pass(
+    network: Network,
+    parameters: Array,
+    X: Array,
+    Y: Array,
+    weights: Array | None,
+    *,
+    scale: float = 1.0,
+    shortcut: bool = True,
+    input_gradient: bool = True,
+) -> Batch:
+    """A batch with every boundary kept, after a pass of `scale` times each example's loss, times its weight."""
+    workspace = Workspace(
+        network, parameters, rows=len(X), shared=False, input_gradient=input_gradient, weighted=weights is not None
+    )
+    batch = workspace.cut(len(X))
+    batch.X[...], batch.Y[...] = X, Y
+    if workspace.weights is not None and weights is not None:
+        workspace.weights[:, 0] = relative_weights(weights, len(X))
+    batch.forward()
+    batch.example_losses()
+    batch.backward(scale=scale, shortcut=shortcut)
+    return batch
 
 
 @dataclass(frozen=True)
@@ -82,6 +146,30 @@ class Quantity:
     """The paper or textbook of the formula."""
     of: Callable[[Pass], dict[str, Array]]
     """The tensors by name: the quantity's own, or `quantity.W.1` for what belongs to a parameter."""
+    options: tuple[str, ...] = ()
+    """Those it wants."""
+
+
+def scalar(value: float, passed: Pass) -> Array:
+    """A number as the tensor it is answered as."""
+    return np.asarray(value, passed.parameters.dtype)
+
+
+def by_parameter(quantity: str, arrays: dict[str, Array]) -> dict[str, Array]:
+    """`quantity.W.1` of W.1."""
+    return {f"{quantity}.{name}": array for name, array in arrays.items()}
+
+
+def several(passed: Pass, quantity: str) -> int:
+    """m, for what compares examples. Raises DataError where there is only one."""
+    if passed.m < 2:
+        raise DataError("X", f"{quantity} compares examples: expected at least 2 rows, got 1", code="too_few_rows")
+    return passed.m
+
+
+def missing(quantity: str, option: str, expected: str) -> SpecError:
+    """The error for an option that a quantity can't do without."""
+    return SpecError(f"options.{option}", f"{quantity} wants {expected}, got none", code="missing_option")
 
 
 def refused(quantity: str, network: Network, place: int) -> SpecError:
