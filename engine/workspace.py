@@ -245,6 +245,14 @@ class Batch:
         run(self._shortcut if shortcut else self._last)
         run(self._backward)
 
+    def backward_from(self, derivative: Array, *, of_Z: bool) -> None:
+        """Fill every derivative and the gradient from a derivative by A[L] or Z[L] (m, n_out), whatever it is of."""
+        start = self.head.dZ if of_Z else self.head.dA
+        start[...] = derivative
+        if not of_Z:
+            run(self._last)
+        run(self._backward)
+
     def step(self, *, scale: float) -> list[Call]:
         """All that fills the gradient of `scale` times each example's loss, as one plan: forward, loss, backward."""
         self.scale[()] = scale

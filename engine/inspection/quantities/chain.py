@@ -5,8 +5,8 @@ S (C, m, n) for the columns of a root of it, H = Σ_c ±S_c·S_cᵀ. Every bound
 example.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -298,6 +298,8 @@ class Chain:
     is_exact: bool
     """Whether it is of the Hessian, not of a generalised Gauss-Newton matrix."""
     m: int
+    in_time: Callable[[], None]
+    """Raises OutOfTime where the time is over."""
 
     @property
     def lowest(self) -> int:
@@ -334,7 +336,8 @@ class Chain:
         for start in range(0, self.m, rows):
             part = slice(start, min(start + rows, self.m))
             links = tuple(link.rows(part) for link in self.links)
-            yield Chain(links, self.H.rows(part), self.is_exact, part.stop - part.start)
+            self.in_time()
+            yield replace(self, links=links, H=self.H.rows(part), m=part.stop - part.start)
 
 
 def chain_of(passed: Pass, quantity: str, *, split: Split | None = None) -> Chain:
@@ -346,30 +349,32 @@ def chain_of(passed: Pass, quantity: str, *, split: Split | None = None) -> Chai
     semi-definite: all are but the focal losses in Z and gamma in A. Raises SpecError that names `quantity` and the
     first layer it is not known for.
     """
-    with np.errstate(all="ignore"):
-        links = tuple(_links(passed, quantity))
-        last = links[-1] if isinstance(passed.network.layers[-1], Activation) else None
-        if not isinstance(last, ActivationLink) or last.names:
-            return Chain(links, Diagonal(_by_A(passed)), split is None, passed.m)
-        return Chain(links[:-1], _by_Z(passed, last, split), split is None, passed.m)
+    passed = passed.precisely()
+    links = tuple(_links(passed, quantity))
+    last = links[-1] if isinstance(passed.network.layers[-1], Activation) else None
+    if not isinstance(last, ActivationLink) or last.names:
+        return Chain(links, Diagonal(_by_A(passed)), split is None, passed.m, passed.in_time)
+    return Chain(links[:-1], _by_Z(passed, last, split), split is None, passed.m, passed.in_time)
 
 
 def _by_A(passed: Pass) -> Array:
     """The diagonal of H by A[L]."""
-    head = passed.batch.head
-    by_A: Array = passed.network.loss.ddA(head) * (1.0 if head.weights is None else head.weights)
-    return by_A
+    return _weighted(passed.network.loss.ddA(passed.batch.head), passed)
 
 
 def _by_Z(passed: Pass, last: ActivationLink, split: Split | None) -> Symmetric:
     """H by Z[L]: from Z alone, or from A through the last activation, with or without what bends in that."""
-    head, is_canonical = passed.batch.head, passed.network.has_canonical_head
-    if is_canonical and split != "A":
-        return last.slopes.of(passed.network.loss.ddZ(head) * (1.0 if head.weights is None else head.weights))
+    if passed.network.has_canonical_head and split != "A":
+        return last.slopes.of(_weighted(passed.network.loss.ddZ(passed.batch.head), passed))
     through_A = np.square(last.slopes.r) * _by_A(passed)
     if last.bend is not None and split in (None, "Z"):
         through_A += last.bend.r
     return last.slopes.of(through_A)
+
+
+def _weighted(r: Array, passed: Pass) -> Array:
+    weights = passed.weights
+    return r if weights is None else r * weights[:, None]
 
 
 def _links(passed: Pass, quantity: str) -> Iterator[Link]:

@@ -17,7 +17,7 @@ from engine.parameters import Array
 from engine.penalties import is_weight
 
 
-def ggn_diagonal(passed: Pass, *, l2: float = 0.0, split: Split = "auto", quantity: str = "ggn_diagonal") -> Named:
+def diag_ggn(passed: Pass, *, l2: float = 0.0, split: Split = "auto", quantity: str = "diag_ggn") -> Named:
     """The diagonal of the mean loss's generalised Gauss-Newton matrix: for each parameter, in its shape.
 
     Each column of a root S of the head's H is brought down as dZ is: by W it is (1/m)Σ_iΣ_c a_i²·(s_ic²)ᵀ (Dangel,
@@ -27,23 +27,23 @@ def ggn_diagonal(passed: Pass, *, l2: float = 0.0, split: Split = "auto", quanti
     return _diagonals(chain_of(passed, quantity, split=split), l2, quantity)
 
 
-def hessian_diagonal(passed: Pass, *, l2: float = 0.0, quantity: str = "hessian_diagonal") -> Named:
+def diag_hessian(passed: Pass, *, l2: float = 0.0, quantity: str = "diag_hessian") -> Named:
     """The diagonal of the mean loss's Hessian: for each parameter, in its shape.
 
     H by Z[l−1] is J·W[l]·H[l]·W[l]ᵀ·J + Σ_k dA_k·∂²A_k/∂Z∂Zᵀ with J = ∂A/∂Z (BackPACK's DiagHessian; Becker & LeCun
     1988, Improving the convergence of back-propagation learning with second order methods, without what these leave
-    out). `l2` adds λ by every weight. Raises SpecError as `ggn_diagonal` does.
+    out). `l2` adds λ by every weight. Raises SpecError as `diag_ggn` does.
     """
     return _diagonals(chain_of(passed, quantity), l2, quantity)
 
 
 def ggn_traces(passed: Pass, *, l2: float = 0.0, split: Split = "auto", quantity: str = "ggn_trace") -> Named:
-    """The sum of `ggn_diagonal` over each parameter: by W it is (1/m)Σ_i ‖a_i‖²·tr H_i."""
+    """The sum of `diag_ggn` over each parameter: by W it is (1/m)Σ_i ‖a_i‖²·tr H_i."""
     return _traces(passed, chain_of(passed, quantity, split=split), l2, quantity)
 
 
 def hessian_traces(passed: Pass, *, l2: float = 0.0, quantity: str = "hessian_trace") -> Named:
-    """The sum of `hessian_diagonal` over each parameter: by W it is (1/m)Σ_i ‖a_i‖²·tr H_i."""
+    """The sum of `diag_hessian` over each parameter: by W it is (1/m)Σ_i ‖a_i‖²·tr H_i."""
     return _traces(passed, chain_of(passed, quantity), l2, quantity)
 
 
@@ -61,11 +61,10 @@ def _traces(passed: Pass, chain: Chain, l2: float, quantity: str) -> Named:
 
 def _seen(chain: Chain, quantity: str) -> list[tuple[Link, Array]]:
     """Each link that learns, and the diagonal of H as its units see it: of all examples, (m, n)."""
-    with np.errstate(all="ignore"):
-        seen = {place: np.concatenate(parts) for place, parts in _seen_of_head(chain, quantity).items()}
-        if chain.is_exact:
-            for place, parts in _seen_of_bends(chain, quantity).items():
-                seen[place] += np.concatenate(parts)
+    seen = {place: np.concatenate(parts) for place, parts in _seen_of_head(chain, quantity).items()}
+    if chain.is_exact:
+        for place, parts in _seen_of_bends(chain, quantity).items():
+            seen[place] += np.concatenate(parts)
     return [(chain.links[place], seen[place]) for place in sorted(seen)]
 
 

@@ -27,6 +27,7 @@ class Operator:
 
     def __call__(self, flat: Array) -> Array:
         """The product of the mean loss's matrix with a vector (P,)."""
+        self.chain.in_time()
         product = np.empty_like(flat)
         V, views = self.layout.views(flat), self.layout.views(product)
         for name, total in self._sums(V).items():
@@ -41,16 +42,15 @@ class Operator:
         found: Named = {}
         R: Array | None = None
         entering: list[Array | None] = []
-        with np.errstate(all="ignore"):
-            for link in chain.links:
-                entering.append(R)
-                R = link.push(R, V)
-            if R is None:
-                return found
-            RdY = chain.H.times(R)
-            for place in reversed(range(chain.lowest, len(chain.links))):
-                link = chain.links[place]
-                found |= link.gradients(RdY, entering[place], V, is_exact=chain.is_exact)
-                if place > chain.lowest:
-                    RdY = link.pull(RdY, entering[place], V, is_exact=chain.is_exact)
+        for link in chain.links:
+            entering.append(R)
+            R = link.push(R, V)
+        if R is None:
+            return found
+        RdY = chain.H.times(R)
+        for place in reversed(range(chain.lowest, len(chain.links))):
+            link = chain.links[place]
+            found |= link.gradients(RdY, entering[place], V, is_exact=chain.is_exact)
+            if place > chain.lowest:
+                RdY = link.pull(RdY, entering[place], V, is_exact=chain.is_exact)
         return found
