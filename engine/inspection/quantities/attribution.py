@@ -42,6 +42,10 @@ def input_x_gradient(passed: Pass) -> Tensors:
 
 
 def _at_the_examples(passed: Pass) -> tuple[Array, Array]:
+    """F and its gradient: the pass's own, where F is the loss."""
+    if passed.options.target == "loss":
+        precise = passed.precisely()
+        return precise.losses, precise.batch.workspace.derivatives[0]
     F, dX = Output(passed).at(passed.batch.X, np.arange(passed.m))
     return F, dX.reshape(passed.m, *passed.network.input_shape)
 
@@ -159,6 +163,7 @@ class Output:
             parameters,
             rows=self.network.evaluation_rows,
             shared=False,
+            parameter_gradients=False,
             input_gradient=True,
             weighted=self.passed.weights is not None,
         )
