@@ -9,7 +9,7 @@ from engine.parameters import Array
 PANEL = 4
 """Gauss-Legendre nodes on each stretch that is halved until the integral has converged."""
 MOST_PANELS = 1024
-"""Of one example; then it is left as it is."""
+"""Of one example, about; then it is left as it is."""
 NUMBERS = 2**22
 """About how many numbers of inputs are gathered at once: 32 MiB."""
 

@@ -126,7 +126,7 @@ def drawn_case(seed: int) -> Spec | None:
         "hessian": said(seed, H, by),
         "ggn": {split: said(seed, matrix, by) for split, matrix in G.items()},
         "jacobian": {
-            name: drawing.summary(seed, "jacobian", jacobian(tensor, {"X": X}).reshape(m, n_out, -1))
+            name: drawing.summary(seed, "jacobian", of_own_rows(jacobian(tensor, {"X": X}), m))
             for name, tensor in [("A", A), ("Z", Z)]
         },
     }
@@ -154,6 +154,12 @@ def jacobian(values: Tensor, by: dict[str, Tensor]) -> np.ndarray:
         parts = [zeros(tensor) if part is None else part for part, tensor in zip(found, by.values(), strict=True)]
         rows.append(torch.cat([part.flatten() for part in parts]).detach().numpy())
     return np.stack(rows)
+
+
+def of_own_rows(J: np.ndarray, m: int) -> np.ndarray:
+    """Each example's outputs by its own inputs: (m, n_out, n_in)."""
+    parted = J.reshape(m, len(J) // m, m, J.shape[1] // m)
+    return np.stack([parted[i, :, i] for i in range(m)])
 
 
 def zeros(tensor: Tensor) -> Tensor:
