@@ -80,7 +80,7 @@ def parameters_in(content: bytes, network: Network) -> Array:
 
 def export(named: Mapping[str, Array], about: Mapping[str, Any]) -> bytes:
     """Named arrays as a plain safetensors file that any other program reads; equal bytes for equal arrays."""
-    tensors = {name: np.ascontiguousarray(array) for name, array in named.items()}
+    tensors = {name: np.asarray(array, order="C") for name, array in named.items()}
     return bytes(save_tensors(tensors, {"chainrule": json.dumps(about)}))  # several keys would come in any order
 
 

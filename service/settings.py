@@ -46,6 +46,7 @@ class Limits(BaseSettings):
     evaluate_numbers: Positive = 200_000_000
     inspect_rows: Positive = 4_096
     inspect_numbers: Positive = 2_000_000
+    inspect_answer_bytes: Positive = 256 * MIB
     inspect_workspace_numbers: Positive = 50_000_000
     check_nudges: Positive = 2_000
     check_seconds: Positive = 20

@@ -40,6 +40,7 @@ def api_with_small_limits(tmp_path: Path) -> Iterator[Api]:
         evaluate_numbers=80,
         inspect_rows=5,
         inspect_numbers=20,
+        inspect_answer_bytes=256,
         check_nudges=10,
     )
     with Api(tmp_path / "data", limits=limits) as found:

@@ -127,8 +127,8 @@ def test_the_engine_needs_numpy_and_little_else() -> None:
 def test_the_same_resource_has_the_same_file_name_in_each_layer() -> None:
     routes = {path.stem for path in files("service.routes")} - {"__init__"}
 
-    alone = {"answers", "training", "inputs", "ingestion", "idempotency", "warm_starts"}
-    alone |= {"database", "folder", "pages", "tables", "epochs", "workers"}
+    alone = {"answers", "training", "inputs", "ingestion", "idempotency", "warm_starts", "tensors", "replays"}
+    alone |= {"database", "folder", "pages", "tables", "epochs", "workers", "digests"}
     for layer in ("domain", "store"):
         strays = {path.stem for path in files(f"service.{layer}")} - {"__init__"} - routes
         assert strays <= alone

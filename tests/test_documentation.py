@@ -110,6 +110,20 @@ def test_every_event_reduction_and_blank_is_named() -> None:
     assert BLANKS - {""} <= named
 
 
+def test_everything_an_inspection_can_be_asked_for_has_its_row(shared: Api) -> None:
+    entries = shared.get("/v1/inspection/quantities").json()["items"]
+
+    written = ENGINE.splitlines()
+    assert [row for row in map(row_of, entries) if row not in written] == []
+
+
+def row_of(entry: dict[str, Any]) -> str:
+    """The row of a table that an entry of the inspection's catalogue stands in."""
+    options = ", ".join(f"`{name}`" for name in entry["options"])
+    cells = (f"`{entry['name']}`", *(entry[key] for key in ("summary", "equation", "shape", "cost", "source")), options)
+    return "".join(f"| {cell} ".replace("|", "\\|").replace("\\|", "|", 1) for cell in cells).replace("  ", " ") + "|"
+
+
 def test_every_dependency_has_its_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["test"]]

@@ -1,7 +1,8 @@
-"""Writers: columns of answers as CSV and as an Arrow stream, in stretches; and the header of an NPY array."""
+"""Writers: columns of answers as CSV and as an Arrow stream, in stretches or at once; the header of an NPY array."""
 
 import io
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -62,6 +63,20 @@ class ArrowWriter:
         self._sink.seek(0)
         self._sink.truncate()
         return found
+
+
+def arrow_stream(columns: Mapping[str, Sequence[Any]], about: Mapping[str, Any]) -> bytes:
+    """An Arrow IPC stream of columns of one length, with what is said beside them as JSON in the schema's metadata.
+
+    `shape` holds integers, also where it is empty throughout.
+    """
+    integers = pa.list_(pa.int64())
+    arrays = {name: pa.array(values, integers if name == "shape" else None) for name, values in columns.items()}
+    table = pa.table(arrays).replace_schema_metadata({"chainrule": json.dumps(about)})
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return sink.getvalue()
 
 
 def npy_header(shape: tuple[int, ...]) -> bytes:

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 
 from engine.data import Preprocessing, Table
-from engine.errors import DataError
+from engine.errors import DataError, SpecError
 from engine.inspection import (
-    REDUCTIONS,
+    QUANTITIES,
     Check,
+    Options,
     Orientation,
     check,
     check_orientation,
     inspect,
+    is_catalogued,
     quantity_names,
     shape_of,
 )
@@ -25,11 +27,12 @@ from engine.layers import LayerSpec
 from engine.losses import LossSpec
 from engine.network import Network, input_shape
 from engine.parameters import Array, Shape
-from engine.spec import InputSpec
+from engine.spec import InputSpec, TrainingSpec
 from engine.training import batch_rows, epoch_order
-from service.domain import datasets
+from service.domain import datasets, tensors
 from service.domain.checkpoints import Moment
 from service.domain.inputs import check_inputs
+from service.domain.tensors import TensorAnswer
 from service.errors import Fault, TooLarge, Unprocessable
 from service.settings import Limits
 
@@ -55,28 +58,37 @@ class Subject:
     warnings: tuple[str, ...] = ()
     weights: Array | None = None
     """(m,): how much each row counts; None where all count alike."""
+    options: Options = field(default_factory=Options)
+    """What some quantities want to know."""
 
 
-def look(subject: Subject, questions: Mapping[str, Any], limits: Limits) -> Answer:
-    """Inspect a subject. `questions`: quantities, convention, orientation, reduce, head."""
-    _check_size(subject, limits)
-    names = quantity_names(subject.network, questions["quantities"])
-    m = len(subject.X)
-    if questions["reduce"] == "full":
-        check_numbers(sum(prod(shape_of(subject.network, name, m)) for name in names), limits)
+def dtype_of(quantities: Sequence[str], asked: str | None) -> str | None:
+    """What a run is inspected in: as asked, else float64 for the catalogue's quantities; None is its own."""
+    is_exact = any(is_catalogued(quantity, QUANTITIES) for quantity in quantities)
+    return asked or ("float64" if is_exact else None)
+
+
+def look(subject: Subject, questions: Mapping[str, Any], limits: Limits, *, form: str = "json") -> TensorAnswer:
+    """Inspect a subject, for an answer in a form. `questions`: quantities, convention, orientation, reduce, head."""
+    network, m, quantities = subject.network, len(subject.X), questions["quantities"]
+    _check_size(subject, limits, quantities)
+    names = quantity_names(network, quantities, QUANTITIES)
+    if tensors.is_whole(questions["reduce"], form):
+        count = sum(prod(shape_of(network, name, m)) for name in names)
+        tensors.check_size(count, subject.parameters.itemsize, form, limits)
     found = inspect(
-        subject.network,
+        network,
         subject.parameters,
         subject.X,
         subject.Y,
-        quantities=questions["quantities"],
+        quantities=quantities,
         weights=subject.weights,
         convention=questions["convention"],
         orientation=questions["orientation"],
         head=questions["head"],
+        options=subject.options,
     )
-    reduce = REDUCTIONS[questions["reduce"]]
-    return {
+    about = {
         "loss": _finite(found.loss),
         "example_losses": [_finite(loss) for loss in found.example_losses.tolist()],
         "convention": questions["convention"],
@@ -86,8 +98,8 @@ def look(subject: Subject, questions: Mapping[str, Any], limits: Limits) -> Answ
         "units": subject.units,
         **subject.about,
         "warnings": list(subject.warnings),
-        "tensors": {name: reduce(array) for name, array in found.tensors.items()},
     }
+    return TensorAnswer(about, found.tensors, questions["reduce"])
 
 
 def nudge(subject: Subject, questions: Mapping[str, Any], limits: Limits) -> Answer:
@@ -150,27 +162,20 @@ def _check_warnings(found: Check, limits: Limits) -> list[str]:
     return [f"stopped after {limits.check_seconds} seconds with {len(found.nudges)} numbers nudged"]
 
 
-def check_numbers(count: int, limits: Limits) -> None:
-    """TooLarge for an answer of more numbers than it may hold."""
-    if count > limits.inspect_numbers:
-        raise TooLarge(
-            f"The answer would hold {count} numbers, at most {limits.inspect_numbers} are allowed; ask for fewer "
-            "quantities or rows, or for reduce stats or norm.",
-            limit="inspect_numbers",
-            maximum=limits.inspect_numbers,
-        )
-
-
 def _finite(value: float | None) -> float | None:
     return value if value is not None and isfinite(value) else None
 
 
-def _check_size(subject: Subject, limits: Limits) -> None:
+def _check_size(subject: Subject, limits: Limits, quantities: Sequence[str] = ()) -> None:
     m = len(subject.X)
     _check_rows(m, limits)
     network = subject.network
     needed = m * (2 * sum(network.widths) + network.scratch_width)
     needed += network.fixed_scratch_size + 3 * network.parameter_count
+    if "alpha" in quantities:
+        needed *= 2  # a pass of its own
+    if {"gram", "cosine"} & set(quantities):
+        needed += 3 * m * m
     _check_limit("inspect_workspace_numbers", limits.inspect_workspace_numbers, needed, "numbers at work")
 
 
@@ -198,10 +203,12 @@ def stateless(
     weights: Sequence[float] | None,
     orientation: Orientation,
     limits: Limits,
+    options: Mapping[str, Any] | None = None,
 ) -> Subject:
     """The subject a request holds whole. With columns, examples are columns and W is (n_out, n_in).
 
-    Where the input has a shape, X holds rows, or is nested to that shape.
+    Where the input has a shape, X holds rows, or is nested to that shape. `options`: learning_rate, l1, l2, and `after`
+    as `parameters`.
     """
     transpose = orientation == "columns"
     if shape is not None and isinstance(X[0], list) and X[0] and isinstance(X[0][0], list):
@@ -219,10 +226,26 @@ def stateless(
         expected = (len(X), network.n_out)[:: -1 if transpose else 1]
         found = Y.shape[:: -1 if transpose else 1]
         raise DataError("Y", f"expected shape {list(expected)}, got {list(found)}", code="wrong_shape")
+    flat = _flattened(network, parameters, transpose)
+    asked = dict(options or {})
+    wanted = Options(**{**asked, "after": _after(network, asked.get("after"), transpose)})
+    return Subject(network, flat, X, Y, STATELESS_UNITS, weights=_vector(weights), options=wanted)
+
+
+def _flattened(network: Network, parameters: Mapping[str, Any], transpose: bool) -> Array:
     if transpose:
         parameters = {name: _turned(values) for name, values in parameters.items()}
-    flat = network.flatten(parameters, dtype="float64")
-    return Subject(network, flat, X, Y, STATELESS_UNITS, weights=_vector(weights))
+    return network.flatten(parameters, dtype="float64")
+
+
+def _after(network: Network, parameters: Mapping[str, Any] | None, transpose: bool) -> Array | None:
+    """The parameters after a step, wrong ones named as the option they are."""
+    if parameters is None:
+        return None
+    try:
+        return _flattened(network, parameters, transpose)
+    except SpecError as error:
+        raise SpecError("options.after", f"{error.place}: {error.message}", allowed=error.allowed) from error
 
 
 def _flat(X: Any, shape: Shape) -> Array:
@@ -264,9 +287,19 @@ def _turned(values: Any) -> Any:
 
 
 def of_run(
-    moment: Moment, data: Path, dataset_id: str, batch: Mapping[str, Any], *, dtype: str | None, limits: Limits
+    moment: Moment,
+    data: Path,
+    dataset_id: str,
+    batch: Mapping[str, Any],
+    *,
+    dtype: str | None,
+    limits: Limits,
+    after: Moment | None = None,
 ) -> Subject:
-    """A run's network at a moment with one of: `rows` sent, `dataset_rows` named, the batch of a `step`."""
+    """A run's network at a moment with one of: `rows` sent, `dataset_rows` named, the batch of a `step`.
+
+    `after` is the moment after a step, for what compares two.
+    """
     given = [name for name in ("rows", "dataset_rows", "step") if batch.get(name) is not None]
     if len(given) != 1:
         raise Unprocessable(
@@ -284,6 +317,8 @@ def of_run(
         "replay": moment.replay,
     }
     units = units_of(network, preprocessing)
+    options = _options_of_run(moment, batch, after)
+    warnings = _noise_warnings(moment.spec.training, batch.get("quantities", ()))
     if batch.get("rows") is not None:
         _check_rows(len(batch["rows"]), limits)
         encoded = preprocessing.encode_rows(
@@ -292,14 +327,34 @@ def of_run(
         if encoded.Y is None:
             raise RuntimeError("expected targets")
         check_inputs(network, preprocessing, encoded.X)
-        return Subject(network, parameters, encoded.X, encoded.Y, units, about, encoded.warnings, weights)
+        warnings = (*encoded.warnings, *warnings)
+        return Subject(network, parameters, encoded.X, encoded.Y, units, about, warnings, weights, options)
     table = datasets.table_of(data, dataset_id)
     numbers = _row_numbers(moment, table, batch)
     _check_rows(len(numbers), limits)
     X = preprocessing.encode_features(table, numbers, dtype=parameters.dtype)
     Y = preprocessing.encode_targets(table, numbers, dtype=parameters.dtype, n_out=network.n_out)
-    warnings = _step_warnings(network) if batch.get("step") else ()
-    return Subject(network, parameters, X, Y, units, {**about, "row_numbers": numbers.tolist()}, warnings, weights)
+    if batch.get("step"):
+        warnings = (*_step_warnings(network), *warnings)
+    about["row_numbers"] = numbers.tolist()
+    return Subject(network, parameters, X, Y, units, about, warnings, weights, options)
+
+
+def _options_of_run(moment: Moment, batch: Mapping[str, Any], after: Moment | None) -> Options:
+    """What was asked with, and the run's own penalties."""
+    training, asked = moment.spec.training, batch.get("options", {})
+    parameters = None if after is None else after.parameters
+    return Options(learning_rate=asked.get("learning_rate"), after=parameters, l1=training.l1, l2=training.l2)
+
+
+def _noise_warnings(training: TrainingSpec, quantities: Sequence[str]) -> tuple[str, ...]:
+    """What is not what its derivation takes for granted."""
+    asked = [name for name in ("cabs", "stopping_evidence") if name in quantities]
+    optimizer = training.optimizer
+    if not asked or (optimizer.type == "sgd" and getattr(optimizer, "momentum", 0) == 0):
+        return ()
+    kind = "sgd with momentum" if optimizer.type == "sgd" else optimizer.type
+    return (f"{' and '.join(asked)} hold for sgd without momentum, and this run learns by {kind}",)
 
 
 def units_of(network: Network, preprocessing: Preprocessing) -> str:

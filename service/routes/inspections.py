@@ -1,16 +1,20 @@
 """Inspection: every Z, A, dZ, dA, dW and db, under a run or with all that is needed in the request."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import orjson
-from fastapi import APIRouter
+from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
 from engine.inspection import Orientation
 from service.dependencies import DatabaseDep, InspectTurn, LimitsDep, RunId, SettingsDep
-from service.domain import inspections, replays, runs
+from service.domain import inspections, replays, runs, tensors
+from service.domain.checkpoints import Moment
 from service.domain.inspections import Subject
+from service.domain.tensors import FORMATS, TensorAnswer
 from service.errors import Unprocessable
+from service.negotiation import accepted
 from service.problems import errors_of
 from service.schemas.inspections import (
     CheckBody,
@@ -27,17 +31,55 @@ from service.store.database import Database
 
 router = APIRouter(prefix="/v1", tags=["inspection"], dependencies=[InspectTurn])
 
+MEDIA_TYPES = {
+    "application/json": "json",
+    "application/*": "json",
+    "*/*": "json",
+    "application/vnd.apache.arrow.stream": "arrow",
+    "application/x-npy": "npy",
+    "application/x-npz": "npz",
+    "application/vnd.safetensors": "safetensors",
+    "application/x-safetensors": "safetensors",
+}
+"""What a client may accept, and which form it gets."""
+ABOUT = "Chainrule-Inspection"
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+LOOKED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {media_type: BINARY for media_type, _ in FORMATS.values() if media_type != "application/json"},
+        "headers": {
+            ABOUT: {
+                "description": "In a file of tensors: the loss and all else that is said beside them, as JSON.",
+                "schema": {"type": "string"},
+            }
+        },
+    }
+}
+Form = Annotated[Literal["json", "arrow", "npy", "npz", "safetensors"] | None, Query(description="Instead of Accept.")]
+Accept = Annotated[str, Header()]
 
-@router.post("/runs/{run_id}/inspect", response_model=InspectionBody, responses=errors_of(400, 404, 413, 422))
+
+@router.post(
+    "/runs/{run_id}/inspect", response_model=InspectionBody, responses={**LOOKED, **errors_of(400, 404, 406, 413, 422)}
+)
 def inspect_run(
-    run_id: RunId, body: RunInspect, database: DatabaseDep, settings: SettingsDep, limits: LimitsDep
+    run_id: RunId,
+    body: RunInspect,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    limits: LimitsDep,
+    format: Form = None,
+    accept: Accept = "*/*",
 ) -> Response:
     """Run a batch forward and back through the run's network at any stored moment, with dropout off.
 
     The batch is `rows` with their target columns, `dataset_rows` by part or number, or that of a training `step`.
     """
-    subject = _subject_of_run(database, settings, run_id, body, dtype=body.dtype)
-    return _json(inspections.look(subject, body.model_dump(), limits))
+    form = format or accepted(accept, MEDIA_TYPES)
+    dtype, after = inspections.dtype_of(body.quantities, body.dtype), body.options.after
+    then = None if after is None else replays.moment(database, settings, run_id, str(after))
+    subject = _subject_of_run(database, settings, run_id, body, dtype=dtype, after=then)
+    return _answer(inspections.look(subject, body.model_dump(), limits, form=form), form, limits)
 
 
 @router.post("/runs/{run_id}/check", response_model=CheckBody, responses=errors_of(400, 404, 413, 422))
@@ -49,10 +91,12 @@ def check_run(
     return _json(inspections.nudge(subject, body.model_dump(), limits))
 
 
-@router.post("/inspect", response_model=InspectionBody, responses=errors_of(400, 413, 422))
-def inspect(body: StatelessInspect, limits: LimitsDep) -> Response:
+@router.post("/inspect", response_model=InspectionBody, responses={**LOOKED, **errors_of(400, 406, 413, 422)})
+def inspect(body: StatelessInspect, limits: LimitsDep, format: Form = None, accept: Accept = "*/*") -> Response:
     """Inspect a network that is whole in the request: layers, parameters, X and Y. In float64; nothing is stored."""
-    return _json(inspections.look(_stateless(body, body.orientation, limits), body.model_dump(), limits))
+    form = format or accepted(accept, MEDIA_TYPES)
+    subject = _stateless(body, body.orientation, limits, options=body.options.model_dump())
+    return _answer(inspections.look(subject, body.model_dump(), limits, form=form), form, limits)
 
 
 @router.post("/check", response_model=CheckBody, responses=errors_of(400, 413, 422))
@@ -62,7 +106,13 @@ def check(body: StatelessCheck, limits: LimitsDep) -> Response:
 
 
 def _subject_of_run(
-    database: Database, settings: Settings, run_id: str, body: RunBatch, *, dtype: str | None
+    database: Database,
+    settings: Settings,
+    run_id: str,
+    body: RunBatch,
+    *,
+    dtype: str | None,
+    after: Moment | None = None,
 ) -> Subject:
     if body.at is not None and body.checkpoint is not None and body.at != body.checkpoint:
         raise Unprocessable("at and checkpoint are two words for one thing; expected one of them.", code="two_moments")
@@ -70,10 +120,14 @@ def _subject_of_run(
     moment = replays.moment(database, settings, run_id, "best" if at is None else str(at))
     with database.read() as session:
         dataset_id = runs.row_of(session, run_id).dataset_id
-    return inspections.of_run(moment, settings.data, dataset_id, body.model_dump(), dtype=dtype, limits=settings.limits)
+    return inspections.of_run(
+        moment, settings.data, dataset_id, body.model_dump(), dtype=dtype, limits=settings.limits, after=after
+    )
 
 
-def _stateless(body: Stateless, orientation: Orientation, limits: Limits) -> Subject:
+def _stateless(
+    body: Stateless, orientation: Orientation, limits: Limits, options: Mapping[str, Any] | None = None
+) -> Subject:
     network = body.network
     return inspections.stateless(
         network.layers,
@@ -85,7 +139,13 @@ def _stateless(body: Stateless, orientation: Orientation, limits: Limits) -> Sub
         weights=body.weights,
         orientation=orientation,
         limits=limits,
+        options=options,
     )
+
+
+def _answer(answer: TensorAnswer, form: str, limits: Limits) -> Response:
+    about = {} if form in ("json", "arrow", "safetensors") else {ABOUT: tensors.header(answer)}
+    return Response(tensors.write(answer, form, limits), 200, about, FORMATS[form][0])
 
 
 def _json(content: dict[str, Any]) -> Response:

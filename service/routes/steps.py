@@ -1,14 +1,13 @@
 """The time machine: any step of any run, as it was, with every number of it."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-import orjson
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
-from engine.inspection import REDUCTIONS
 from service.dependencies import DatabaseDep, InspectTurn, RunId, SettingsDep
-from service.domain import inspections, steps
+from service.domain import steps
+from service.domain.tensors import TensorAnswer, write
 from service.problems import errors_of
 from service.schemas.base import NO_NUL
 from service.schemas.inspections import Convention, Orientation, Reduction
@@ -49,10 +48,6 @@ def get_step(
     """
     asked = [name.strip() for name in tensors.split(",") if name.strip()]
     view = steps.view(database, settings, run_id, step, tensors=asked, orientation=orientation)
-    arrays = view.tensors(convention, orientation)
-    if reduce == "full":
-        inspections.check_numbers(sum(array.size for array in arrays.values()), settings.limits)
     body = StepBody.of(view, convention=convention, orientation=orientation, units=view.units, tensors={})
-    content: dict[str, Any] = body.model_dump(mode="json")
-    content["tensors"] = {name: REDUCTIONS[reduce](array) for name, array in arrays.items()}
-    return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json")
+    answer = TensorAnswer(body.model_dump(mode="json"), view.tensors(convention, orientation), {"type": reduce})
+    return Response(write(answer, "json", settings.limits), media_type="application/json")

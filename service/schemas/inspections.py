@@ -3,8 +3,9 @@
 from math import inf
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from engine.inspection.reductions import MAXIMUM_TOP
 from engine.layers import LayerSpec
 from engine.losses import LossSpec
 from engine.spec import MAXIMUM_LAYERS, Dtype, InputSpec, within_limit
@@ -38,7 +39,8 @@ Convention = Annotated[
 Orientation = Annotated[
     Literal["rows", "columns"], Field(description="Whether examples are rows, or columns as in textbooks.")
 ]
-Reduction = Annotated[Literal["stats", "full", "norm"], Field(description="How much of each tensor.")]
+ReductionName = Literal["stats", "full", "norm", "hist", "topk", "slice"]
+Reduction = Annotated[ReductionName, Field(description="How much of each tensor.")]
 Weights = Annotated[
     list[Annotated[float, Field(ge=0)]],
     Field(min_length=1, description="How much each row counts; the loss is then Σwl/Σw. Null: all alike."),
@@ -46,6 +48,64 @@ Weights = Annotated[
 At = Annotated[
     Annotated[int, Field(ge=0, le=10**12, strict=True)] | Annotated[str, Field(max_length=80)],
     Field(description="best, last, first, epoch:3, checkpoint:ckpt_…, or after how many steps: 0 before the first."),
+]
+
+
+class Plain(Request):
+    """Statistics, every element, or the Euclidean norm."""
+
+    type: Literal["stats", "full", "norm"]
+
+
+class Hist(Request):
+    """How many elements lie in each bin."""
+
+    type: Literal["hist"]
+    bins: Annotated[
+        str,
+        Field(
+            max_length=20, description="half_decades: fixed edges, which add up; or so many of one width, linear:64."
+        ),
+    ] = "half_decades"
+
+
+class Topk(Request):
+    """The largest elements by size."""
+
+    type: Literal["topk"]
+    k: Annotated[int, Field(ge=1, le=MAXIMUM_TOP, strict=True)] = 10
+
+
+def _in_order(found: tuple[int, int]) -> tuple[int, int]:
+    if found[0] >= found[1]:
+        raise ValueError(f"expected a first number below the second, got {list(found)}")
+    return found
+
+
+Place = Annotated[int, Field(ge=0, le=2**53, strict=True)]
+Range = Annotated[
+    tuple[Place, Place],
+    AfterValidator(_in_order),
+    Field(description="From the first, counted from 0, to the one behind the last."),
+]
+
+
+class Slice(Request):
+    """The elements of some rows, along the first axis, and columns, along the last; of a vector rows alone count."""
+
+    type: Literal["slice"]
+    rows: Range | None = None
+    cols: Range | None = None
+
+
+def _named(value: Any) -> Any:
+    return {"type": value} if isinstance(value, str) else value
+
+
+AnyReduction = Annotated[
+    Plain | Hist | Topk | Slice,
+    Field(discriminator="type"),
+    BeforeValidator(_named, json_schema_input_type=ReductionName | Plain | Hist | Topk | Slice),
 ]
 
 NETWORK_EXAMPLE: dict[str, Any] = {
@@ -67,15 +127,43 @@ class Questions(Request):
 
     quantities: Annotated[
         list[Annotated[str, Field(max_length=60)]],
-        Field(min_length=1, max_length=1000, description="Tensors such as dW.1, or a bare dW for every layer's."),
+        Field(
+            min_length=1,
+            max_length=1000,
+            description="Tensors such as dW.1, or a bare dW for every layer's; and those of /v1/inspection/quantities.",
+        ),
     ] = ["loss", "Z", "A", "dZ", "dA", "dW", "db"]
     convention: Convention = "per_example"
     orientation: Orientation = "rows"
-    reduce: Reduction = "stats"
+    reduce: Annotated[
+        AnyReduction | None,
+        Field(description="How much of each tensor, by name or with options; null is stats, in binary forms full."),
+    ] = None
     head: Annotated[
         Literal["auto", "shortcut", "general"],
         Field(description="Whether dZ[L] is A − Y or goes through dA[L]; auto is the shortcut where there is one."),
     ] = "auto"
+
+
+LearningRate = Annotated[float | None, Field(gt=0, description="Of the step that cabs is to suit.")]
+
+
+class StatelessOptions(Request):
+    """What some quantities want to know beside the batch."""
+
+    learning_rate: LearningRate = None
+    after: Annotated[
+        dict[str, Parameter] | None, Field(description="The parameters after the step, as `parameters`, for alpha.")
+    ] = None
+    l1: Annotated[float | None, Field(ge=0, description="λ₁ of λ₁Σ|W|, for penalty.")] = None
+    l2: Annotated[float | None, Field(ge=0, description="λ₂ of ½λ₂ΣW², for penalty.")] = None
+
+
+class RunOptions(Request):
+    """What some quantities want to know beside the batch; a penalty is the run's own."""
+
+    learning_rate: LearningRate = None
+    after: Annotated[At | None, Field(description="The moment after the step, as `at`, for alpha.")] = None
 
 
 class Targets(Request):
@@ -117,6 +205,8 @@ class StatelessInspect(Stateless, Questions):
     model_config = {
         "json_schema_extra": {"examples": [{**NETWORK_EXAMPLE, "quantities": ["dZ", "dW", "db"], "reduce": "full"}]}
     }
+
+    options: StatelessOptions = StatelessOptions()
 
 
 class StatelessCheck(Stateless, Targets):
@@ -170,7 +260,10 @@ class RunInspect(RunBatch, Questions):
         }
     }
 
-    dtype: Annotated[Dtype | None, Field(description="Null: the run's own.")] = None
+    dtype: Annotated[
+        Dtype | None, Field(description="Null: the run's own; float64 where a quantity of the catalogue is asked for.")
+    ] = None
+    options: RunOptions = RunOptions()
 
 
 class RunCheck(RunBatch, Targets):

@@ -1,4 +1,4 @@
-"""Alpha: where on the valley along its own line a step has landed."""
+"""Alpha, the normalised step."""
 
 import numpy as np
 
@@ -11,10 +11,10 @@ NO_VARIANCE = 1e-10
 
 
 def alpha(passed: Pass) -> dict[str, Array]:
-    """Fit a parabola to losses and slopes at both ends of the step, each as sure as the examples agree on it.
+    """Where a step has landed on the valley along its own line: −1 no move, 0 the floor, 1 as high on the other side.
 
-    −1 is no move, 0 the valley's floor, 1 as high on the other side; where the parabola bends down, −1. Derivatives at
-    the other end are those of the same examples, with the statistics that are given for it.
+    A parabola is fitted to the losses and slopes at both ends, each as sure as the examples agree on it; −1 too where
+    it bends down. The other end sees the same examples, with the running statistics that are given for it.
     """
     several(passed, "alpha")
     step, length = _step(passed)
@@ -64,7 +64,7 @@ ALPHA = {
         shape="a number",
         cost="3, a pass at θ₁ included",
         source="Schneider, Dangel & Hennig 2021, Cockpit: a practical debugging tool for the training of deep neural "
-        "networks, §2.2 and appendix C.1",
+        "networks",
         of=alpha,
         options=("after",),
     ),

@@ -19,7 +19,7 @@ def norm_test(passed: Pass) -> dict[str, Array]:
 
 
 def inner_product_test(passed: Pass) -> dict[str, Array]:
-    """The same along the gradient alone: how sure it is that a step goes down."""
+    """The standard error of the examples' projections onto the gradient, beside its square: is a step sure to fall?"""
     m, gradients = several(passed, "inner_product_test"), passed.gradients
     signal = gradients.mean_square
     spread = np.square(gradients.onto_mean - signal).sum()
@@ -27,7 +27,7 @@ def inner_product_test(passed: Pass) -> dict[str, Array]:
 
 
 def orthogonality_test(passed: Pass) -> dict[str, Array]:
-    """The same across the gradient: how far the examples' gradients stray from its line."""
+    """The standard error of what lies across the gradient, beside its norm: how far examples stray from its line."""
     m, gradients = several(passed, "orthogonality_test"), passed.gradients
     signal = np.float64(gradients.mean_square)
     spread = (gradients.total_squares - np.square(gradients.onto_mean) / signal).sum()
@@ -53,7 +53,7 @@ def stopping_evidence(passed: Pass) -> dict[str, Array]:
 
 
 def cancellation(passed: Pass) -> dict[str, Array]:
-    """How much of the examples' gradients is left of their sum, over all and each parameter: 1 where none cancels."""
+    """How much of the examples' gradients their sum has kept, over all and each parameter: 1 where none cancels."""
     gradients = passed.gradients
     ratios = {
         f"cancellation.{name}": np.linalg.norm(gradients.sum[name]) / np.sqrt(squares).sum()
@@ -112,7 +112,7 @@ NOISE = {
         equation="‖Σg_i‖/Σ‖g_i‖",
         shape="a number, and for each parameter",
         cost="0.1",
-        source="the triangle inequality",
+        source="the triangle inequality, ‖Σg_i‖ ≤ Σ‖g_i‖",
         of=cancellation,
     ),
 }

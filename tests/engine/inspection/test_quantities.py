@@ -1,5 +1,7 @@
 """The catalogue's quantities, each against the plain way to compute it."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -141,6 +143,46 @@ def test_a_gram_matrix_that_is_made_in_parts_is_the_same(monkeypatch: pytest.Mon
     monkeypatch.setattr(gradients, "MAXIMUM_NUMBERS", 2 * 6)  # two of the norm's γ and β at once
 
     np.testing.assert_allclose(look(["gram"], net)["gram"], whole, rtol=1e-12, atol=1e-15)
+
+
+# PyTorch ------------------------------------------------------------------------------------------------------------
+
+REFERENCE = json.loads((Path(drawing.__file__).parent / "quantities.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("number", range(len(REFERENCE["cases"])))
+def test_every_quantity_is_what_pytorchs_gradients_say(number: int) -> None:
+    case, rate = REFERENCE["cases"][number], REFERENCE["rate"]
+    net, seed, m, shape = built(case), case["seed"], case["m"], tuple(case["input_shape"])
+    flat = net.flatten(
+        {name: drawing.parameter(seed, name, tuple(s)) for name, s in case["shapes"].items()}, dtype=float
+    )
+    X = drawing.inputs(seed, m, shape, case["levels"]) * case.get("size", 1)
+    if case.get("zeros"):
+        X[:2], X[:, -1] = 0, 0
+    Y = drawing.targets(seed, case["targets"], m, net.n_out)
+    weights = drawing.weights(seed, m)[:, 0] if case["weighted"] else None
+    X = X.reshape(m, -1)
+    learned = [f"d{name}" for name in net.shapes]
+    gradient = inspect(net, flat, X, Y, quantities=learned, weights=weights).tensors
+    after = flat.copy()
+    after[: net.parameter_count] -= rate * np.concatenate([gradient[name].ravel() for name in learned])
+
+    names = {"mean_gsnr": "gsnr"}
+    quantities = [name for name in case["values"] if name not in names]
+    options = Options(learning_rate=rate, after=after)
+    found = inspect(net, flat, X, Y, quantities=quantities, weights=weights, options=options).tensors
+
+    for name, expected in case["values"].items():
+        mine = found.get(names.get(name, name))
+        if name in ("second_moment", "variance", "gsnr"):
+            mine = np.concatenate([found[f"{name}.{parameter}"].ravel() for parameter in net.shapes])
+        if isinstance(expected, list):
+            np.testing.assert_allclose(
+                drawing.summary(seed, name, mine), expected, rtol=1e-9, atol=1e-9 * abs(expected[0]), err_msg=name
+            )
+        else:
+            assert float(mine) == pytest.approx(expected, rel=1e-6, abs=1e-7), name
 
 
 # What the passes themselves do not tell ----------------------------------------------------------------------------
