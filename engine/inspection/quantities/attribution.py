@@ -24,19 +24,19 @@ MAXIMUM_NUMBERS = 2**25
 
 
 def input_gradient(passed: Pass) -> Tensors:
-    """∂F/∂x."""
+    """The derivative of F by the inputs: of the loss it is dA.0, whatever the convention."""
     F, dX = _at_the_examples(passed)
     return {"input_gradient": dX, "input_gradient.F": F}
 
 
 def saliency(passed: Pass) -> Tensors:
-    """|∂F/∂x|."""
+    """How large that is, input by input."""
     F, dX = _at_the_examples(passed)
     return {"saliency": np.abs(dX), "saliency.F": F}
 
 
 def input_x_gradient(passed: Pass) -> Tensors:
-    """x ⊙ ∂F/∂x."""
+    """The inputs times that."""
     F, dX = _at_the_examples(passed)
     return {"input_x_gradient": passed.batch.X.reshape(dX.shape) * dX, "input_x_gradient.F": F}
 
@@ -51,7 +51,7 @@ def _at_the_examples(passed: Pass) -> tuple[Array, Array]:
 
 
 def output_jacobian(passed: Pass) -> Tensors:
-    """∂A[L]/∂x or ∂Z[L]/∂x: row k is the gradient of output k. Raises SpecError where it is too large."""
+    """The derivatives of all outputs by the inputs. Refused where they are too many numbers to hold at once."""
     network = passed.network
     numbers = passed.m * network.n_out * network.n_in
     if numbers > MAXIMUM_NUMBERS:
@@ -65,7 +65,7 @@ def output_jacobian(passed: Pass) -> Tensors:
 
 
 def smoothgrad(passed: Pass) -> Tensors:
-    """The mean of ∂F/∂x at inputs blurred by the option noise, drawn so many times as `samples` says."""
+    """The mean of the derivative of F at blurred inputs."""
     output, options, X = Output(passed), passed.options, passed.batch.X
     total = np.zeros(X.shape)
     for sample in range(options.samples):
@@ -75,7 +75,7 @@ def smoothgrad(passed: Pass) -> Tensors:
 
 
 def integrated_gradients(passed: Pass) -> Tensors:
-    """(x − x′) ⊙ ∫₀¹ ∂F/∂x at x′ + α(x − x′) dα, along the straight line from the baseline x′.
+    """What each input adds to F on the straight line from a baseline x′ to x; F at both ends, and what does not add up.
 
     Over the inputs they sum to F(x) − F(x′) but for the residual, which tells how good the rule is: `gauss_legendre`
     and `midpoint` with so many `nodes`, or `converged`, which halves the stretches of the line where the residual is
@@ -86,7 +86,7 @@ def integrated_gradients(passed: Pass) -> Tensors:
     if options.rule == "converged":
         integral, nodes = until_complete(path, options.completeness)
     else:
-        integral, nodes = fixed(path, options.rule, options.nodes), np.full(passed.m, options.nodes)
+        integral, nodes = fixed(path, options.rule, options.nodes), np.full(passed.m, float(options.nodes))
     name, shape = "integrated_gradients", (passed.m, *passed.network.input_shape)
     return {
         name: integral.reshape(shape),
@@ -202,7 +202,7 @@ ATTRIBUTION = {
     "input_gradient": Quantity(
         equation="∂F/∂x",
         shape="of X; F: (m,)",
-        cost="2",
+        cost="0 of the loss, else 2",
         source="Rumelhart, Hinton & Williams 1986, Learning representations by back-propagating errors",
         of=input_gradient,
         options=("target", "output"),
@@ -210,7 +210,7 @@ ATTRIBUTION = {
     "saliency": Quantity(
         equation="|∂F/∂x|",
         shape="of X; F: (m,)",
-        cost="2",
+        cost="0 of the loss, else 2",
         source="Simonyan, Vedaldi & Zisserman 2014, Deep inside convolutional networks, §3",
         of=saliency,
         options=("target", "output"),
@@ -218,7 +218,7 @@ ATTRIBUTION = {
     "input_x_gradient": Quantity(
         equation="x ⊙ ∂F/∂x",
         shape="of X; F: (m,)",
-        cost="2",
+        cost="0 of the loss, else 2",
         source="Shrikumar, Greenside, Shcherbina & Kundaje 2016, Not just a black box, §2.1",
         of=input_x_gradient,
         options=("target", "output"),
@@ -226,15 +226,15 @@ ATTRIBUTION = {
     "output_jacobian": Quantity(
         equation="∂A[L]/∂x, or ∂Z[L]/∂x: one row for each output",
         shape="(m, n_L, and the axes of a row of X)",
-        cost="n_L",
-        source="the chain rule, one backward pass for each output",
+        cost="0.7 n_L",
+        source="the chain rule, with a backward pass for each output",
         of=output_jacobian,
         options=("output",),
     ),
     "integrated_gradients": Quantity(
         equation="(x − x′) ⊙ ∫₀¹ ∂F/∂x at x′ + α(x − x′) dα; residual = its sum − (F(x) − F(x′))",
         shape="of X; F, F_baseline, residual, nodes: (m,) each",
-        cost="1.5 for each node",
+        cost="1.3 for each node",
         source=SUNDARARAJAN,
         of=integrated_gradients,
         options=("target", "output", "baseline", "rule", "nodes", "completeness"),
@@ -242,7 +242,7 @@ ATTRIBUTION = {
     "smoothgrad": Quantity(
         equation="(1/n)Σ ∂F/∂x at x + ε, ε ~ N(0, noise²)",
         shape="of X",
-        cost="1.5 for each sample",
+        cost="1.7 for each sample",
         source="Smilkov, Thorat, Kim, Viégas & Wattenberg 2017, SmoothGrad: removing noise by adding noise, §3",
         of=smoothgrad,
         options=("target", "output", "noise", "samples", "seed"),

@@ -28,6 +28,8 @@ class Options:
     """The flat parameters and statistics after the step."""
     l1: float | None = None
     l2: float | None = None
+    with_l2: bool = False
+    """Whether curvature is that of the loss with its penalty by l2."""
     ggn_split: Literal["auto", "Z", "A"] = "auto"
     """Up to where the generalised Gauss-Newton matrix takes the network as linear."""
     vector: Mapping[str, Any] | None = None

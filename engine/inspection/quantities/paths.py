@@ -59,7 +59,7 @@ def until_complete(path: Path, completeness: float) -> tuple[Array, Array]:
     A line's stretches are halved where what they sum to is not the difference of F at their ends; a kink on a line is
     closed in on that way, where a rule over all of it would come nearer but slowly.
     """
-    total, nodes, panels = np.zeros((path.m, path.n_in)), np.zeros(path.m, int), np.ones(path.m, int)
+    total, nodes, panels = np.zeros((path.m, path.n_in)), np.zeros(path.m), np.ones(path.m)
     allowed = completeness * np.maximum(np.abs(path.F_end - path.F_start), 1)
     places, shares = _rule("gauss_legendre", PANEL)
     at_once = max(1, path.places_at_once // PANEL)

@@ -222,10 +222,10 @@ STACKS: dict[str, Network] = {
 def test_diagonals_and_traces_are_those_of_the_whole_matrices(name: str) -> None:
     case, weights = case_of(STACKS[name]), np.array([1.0, 0, 2, 3, 0.5])
 
-    found = look(case, "diag_hessian", "diag_ggn", "hessian_trace", "ggn_trace", weights=weights, l2=0.3)
+    found = look(case, "diag_hessian", "diag_ggn", "hessian_trace", "ggn_trace", weights=weights, with_l2=True, l2=0.3)
 
     for quantity, trace, split in (("diag_hessian", "hessian_trace", None), ("diag_ggn", "ggn_trace", "auto")):
-        whole = matrix(case, split=split, weights=weights, l2=0.3)
+        whole = matrix(case, split=split, weights=weights, with_l2=True, l2=0.3)
         size = np.abs(whole).max()
         np.testing.assert_allclose(whole, whole.T, atol=1e-12 * size)
         np.testing.assert_allclose(flat_of(found, quantity, case[0]), whole.diagonal(), atol=1e-12 * size)
@@ -273,7 +273,7 @@ def test_a_penalty_adds_to_the_diagonal_by_weights_alone() -> None:
     case = case_of(network(dense(4), dense(3, "softmax")))
     v = {name: np.ones(shape) for name, shape in case[0].shapes.items()}
 
-    plain, penalised = (look(case, *SECOND_ORDER, l2=l2, vector=v) for l2 in (None, 0.25))
+    plain, penalised = (look(case, *SECOND_ORDER, l2=0.25, with_l2=counts, vector=v) for counts in (False, True))
 
     for quantity in ("diag_ggn", "diag_hessian", "hessian_vector", "ggn_vector"):
         np.testing.assert_allclose(penalised[f"{quantity}.W.1"], plain[f"{quantity}.W.1"] + 0.25, rtol=1e-12)
@@ -421,6 +421,11 @@ def test_a_vector_that_is_not_given_is_drawn_from_the_seed() -> None:
 def test_a_vector_that_does_not_fit_is_refused(vector: dict[str, Any], message: str) -> None:
     with pytest.raises(SpecError, match=message):
         look(case_of(network()), "ggn_vector", vector=vector)
+
+
+def test_a_penalty_that_is_not_given_is_missed() -> None:
+    with pytest.raises(SpecError, match=r"options\.l2: diag_ggn wants an l2 from 0 on where with_l2 is true"):
+        look(case_of(network()), "diag_ggn", with_l2=True)
 
 
 REFUSED: dict[str, tuple[list[LayerSpec], tuple[int, ...]]] = {
