@@ -32,6 +32,7 @@ from service.routes import (
     runs,
     splits,
     steps,
+    timelines,
 )
 from service.security import Door
 from service.settings import Settings
@@ -49,6 +50,7 @@ ROUTERS = (
     inspections.router,
     quantities.router,
     steps.router,
+    timelines.router,
     layers.router,
     health.router,
     limits.router,

@@ -10,10 +10,11 @@ from engine.inspection.names import (
     tensor_names,
 )
 from engine.inspection.nudge import Check, Nudge, check
+from engine.inspection.observation import ObservedStep, Observer
 from engine.inspection.passes import Convention, Inspection, inspect
 from engine.inspection.quantities import QUANTITIES, Options
 from engine.inspection.reductions import REDUCTIONS
-from engine.inspection.replay import ObservedStep, Replay
+from engine.inspection.replay import Replay
 
 __all__ = [
     "QUANTITIES",
@@ -24,6 +25,7 @@ __all__ = [
     "Inspection",
     "Nudge",
     "ObservedStep",
+    "Observer",
     "Options",
     "Orientation",
     "Replay",

@@ -78,15 +78,21 @@ def moment(session: Session, run: RunRow, at: str) -> Moment:
     return _moment(session, run, find(session, run.id, at))
 
 
-def stored_moment(session: Session, run: RunRow, at: str) -> Moment | None:
-    """The network with the parameters of a checkpoint; None where `at` names none that is stored, or never is one."""
+def stored_row(session: Session, run: RunRow, at: str) -> CheckpointRow | None:
+    """The checkpoint that `at` names; None where it names none that is stored, or a moment that never is one."""
     match = _MOMENT.fullmatch(at)
     if match is None:
         return None
     if match["epoch"] is None:
-        return moment(session, run, at)
+        return find(session, run.id, at)
     found = store.id_of(session, run.id, epoch=int(match["epoch"]))
-    return None if found is None else _moment(session, run, session.get_one(CheckpointRow, found))
+    return None if found is None else session.get_one(CheckpointRow, found)
+
+
+def stored_moment(session: Session, run: RunRow, at: str) -> Moment | None:
+    """The network with the parameters of a checkpoint; None where `stored_row` finds none."""
+    row = stored_row(session, run, at)
+    return None if row is None else _moment(session, run, row)
 
 
 def _moment(session: Session, run: RunRow, row: CheckpointRow) -> Moment:

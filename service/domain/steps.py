@@ -7,14 +7,15 @@ from functools import partial
 import numpy as np
 
 from engine.data import Preprocessing
-from engine.inspection import Convention, ObservedStep, Orientation, Replay, check_orientation
+from engine.inspection import Convention, ObservedStep, Orientation, check_orientation
 from engine.inspection.names import derivative_of
 from engine.network import Network
 from engine.parameters import Array
 from engine.spec import RunSpec
-from service.domain import replays, runs
+from service.domain import courses, replays, runs
+from service.domain.courses import Course
 from service.domain.inspections import units_of
-from service.domain.replays import Course
+from service.domain.journeys import Journey
 from service.errors import Fault, Parameter, TooLarge, Unprocessable
 from service.settings import Limits, Settings
 from service.store.database import Database
@@ -95,18 +96,17 @@ def view(
     """A step of a run with the tensors asked for: by name, or every one of a quantity."""
     with database.read() as session:
         run = runs.row_of(session, run_id)
-        course = replays.course(session, run)
-        number = replays.step_at(session, run, at)
+        course = courses.course(session, run)
+        number = courses.step_at(session, run, at)
         units = _check(run, course, settings.limits, orientation)
-        way = replays.route(session, settings, run, start=number - 1, until=min(number, course.reached))
-    replayed = replays.go(way, partial(_observed, number=number, asked=tuple(tensors)), settings, run)
-    seen = replayed.found
+    travelled = replays.go(settings, run, partial(_observed, number=number, asked=tuple(tensors)))
+    seen = travelled.found
     for name in tensors:
         if not named(seen.names, (name,)):
             detail = f"there is no {name[:60]!r} in a step of this run"
             fault = Fault(Parameter("query", "tensors"), "unknown_tensor", detail, seen.names[:200])
             raise Unprocessable(f"tensors: {detail}.", code="unknown_tensor", errors=[fault])
-    return StepView(course, seen, replays.trust(database, settings, run, way, replayed), units)
+    return StepView(course, seen, replays.trust(database, settings, run, travelled), units)
 
 
 def named(names: Collection[str], asked: Sequence[str]) -> list[str]:
@@ -132,13 +132,13 @@ def _check(run: RunRow, course: Course, limits: Limits, orientation: Orientation
 # In the process ----------------------------------------------------------------------------------------------------
 
 
-def _observed(replay: Replay, rows: Array, *, number: int, asked: tuple[str, ...]) -> Seen:
+def _observed(journey: Journey, *, number: int, asked: tuple[str, ...]) -> Seen:
     """Go to the step, take it, and keep what is asked for."""
-    replay.to(number - 1)
-    step, network = replay.observe(), replay.network
+    journey.to(number - 1)
+    step, network = journey.observe(), journey.network
     return Seen(
         step=replace(step, tensors={name: step.tensors[name] for name in named(step.tensors, asked)}),
-        row_numbers=rows[step.rows],
+        row_numbers=journey.rows[step.rows],
         parameters=tuple(_change(step, name) for name in network.shapes),
         boundaries=tuple(_state(step, name) for name in network.boundary_names),
         names=tuple(step.tensors),

@@ -14,7 +14,7 @@ from engine.data.writers import arrow_stream
 from engine.inspection import REDUCTIONS
 from engine.inspection.reductions import Reduced, sliced
 from engine.parameters import Array
-from service.errors import Fault, TooLarge, Unprocessable
+from service.errors import Fault, Parameter, TooLarge, Unprocessable
 from service.settings import Limits
 
 ELSEWHERE = (
@@ -31,6 +31,9 @@ class TensorAnswer:
     arrays: dict[str, Array]
     reduction: Mapping[str, Any] | None
     """Its `type` and options; None is stats, or in files the tensors as they are."""
+    reduction_place: str | Parameter = "/reduce"
+    names_place: str | Parameter = "/quantities"
+    """Where a request says how they are reduced, and which they are."""
 
     def reduced(self) -> dict[str, Reduced]:
         """Each tensor's reduction, by name."""
@@ -44,7 +47,8 @@ class TensorAnswer:
         kind = options.pop("type")
         if kind not in ("full", "slice"):
             detail = f"{media_type} holds tensors as they are; expected full, slice or nothing, got {kind}"
-            raise Unprocessable(f"reduce: {detail}.", errors=[Fault("/reduce", "invalid", detail, ("full", "slice"))])
+            fault = Fault(self.reduction_place, "invalid", detail, ("full", "slice"))
+            raise Unprocessable(f"reduce: {detail}.", errors=[fault])
         return {name: sliced(array, **options) for name, array in self.arrays.items()}
 
 
@@ -118,8 +122,7 @@ def _as_npy(answer: TensorAnswer, media_type: str, limits: Limits) -> bytes:
     arrays = answer.whole(media_type)
     if len(arrays) != 1:
         detail = f"{media_type} holds one tensor, and these are {len(arrays)}; ask for one, or accept application/x-npz"
-        fault = Fault("/quantities", "not_one", detail, tuple(arrays)[:100])
-        raise Unprocessable(f"quantities: {detail}.", errors=[fault])
+        raise Unprocessable(f"{detail}.", errors=[Fault(answer.names_place, "not_one", detail, tuple(arrays)[:100])])
     check_bytes(_bytes(arrays), limits)
     [array] = arrays.values()
     buffer = io.BytesIO()
@@ -150,8 +153,8 @@ FORMATS: dict[str, tuple[str, Callable[[TensorAnswer, str, Limits], bytes]]] = {
 }
 """Each form's media type, and what writes it."""
 
-LONG = ("example_losses", "row_numbers")
-"""What is said of each row: too much for a header."""
+LONG = ("example_losses", "row_numbers", "names", "parameters", "boundaries", "tensors")
+"""What is said of each row, parameter and boundary: too much for a header."""
 
 
 def header(answer: TensorAnswer) -> str:

@@ -79,7 +79,7 @@ def inspect_run(
     dtype, after = inspections.dtype_of(body.quantities, body.dtype), body.options.after
     then = None if after is None else replays.moment(database, settings, run_id, str(after))
     subject = _subject_of_run(database, settings, run_id, body, dtype=dtype, after=then)
-    return _answer(inspections.look(subject, body.model_dump(), limits, form=form), form, limits)
+    return answer_of(inspections.look(subject, body.model_dump(), limits, form=form), form, limits)
 
 
 @router.post("/runs/{run_id}/check", response_model=CheckBody, responses=errors_of(400, 404, 413, 422))
@@ -96,7 +96,7 @@ def inspect(body: StatelessInspect, limits: LimitsDep, format: Form = None, acce
     """Inspect a network that is whole in the request: layers, parameters, X and Y. In float64; nothing is stored."""
     form = format or accepted(accept, MEDIA_TYPES)
     subject = _stateless(body, body.orientation, limits, options=body.options.model_dump())
-    return _answer(inspections.look(subject, body.model_dump(), limits, form=form), form, limits)
+    return answer_of(inspections.look(subject, body.model_dump(), limits, form=form), form, limits)
 
 
 @router.post("/check", response_model=CheckBody, responses=errors_of(400, 413, 422))
@@ -143,7 +143,8 @@ def _stateless(
     )
 
 
-def _answer(answer: TensorAnswer, form: str, limits: Limits) -> Response:
+def answer_of(answer: TensorAnswer, form: str, limits: Limits) -> Response:
+    """Tensors in the form a client asked for."""
     about = {} if form in ("json", "arrow", "safetensors") else {ABOUT: tensors.header(answer)}
     return Response(tensors.write(answer, form, limits), 200, about, FORMATS[form][0])
 

@@ -9,7 +9,7 @@ from engine.inspection.reductions import MAXIMUM_TOP
 from engine.layers import LayerSpec
 from engine.losses import LossSpec
 from engine.spec import MAXIMUM_LAYERS, Dtype, InputSpec, within_limit
-from service.schemas.base import Body, Request, example
+from service.schemas.base import At, Body, Request, example
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Matrix = Annotated[list[list[Number]], Field(min_length=1)]
@@ -40,14 +40,9 @@ Orientation = Annotated[
     Literal["rows", "columns"], Field(description="Whether examples are rows, or columns as in textbooks.")
 ]
 ReductionName = Literal["stats", "full", "norm", "hist", "topk", "slice"]
-Reduction = Annotated[ReductionName, Field(description="How much of each tensor.")]
 Weights = Annotated[
     list[Annotated[float, Field(ge=0)]],
     Field(min_length=1, description="How much each row counts; the loss is then Σwl/Σw. Null: all alike."),
-]
-At = Annotated[
-    Annotated[int, Field(ge=0, le=10**12, strict=True)] | Annotated[str, Field(max_length=80)],
-    Field(description="best, last, first, epoch:3, checkpoint:ckpt_…, or after how many steps: 0 before the first."),
 ]
 
 

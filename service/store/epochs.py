@@ -27,6 +27,12 @@ def all_of(session: Session, run_id: str) -> list[tuple[int, dict[str, Any]]]:
     return [(epoch, values) for epoch, values in session.execute(query)]
 
 
+def digests(session: Session, run_id: str) -> dict[int, str]:
+    """The parameters' digest at each epoch's end."""
+    query = select(EpochRow.epoch, EpochRow.parameters_digest).where(EpochRow.run_id == run_id)
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
 def get(session: Session, run_id: str, epoch: int) -> EpochRow | None:
     """One epoch's report."""
     return session.get(EpochRow, (run_id, epoch))
@@ -42,14 +48,6 @@ def first_from(session: Session, run_id: str, epoch: int) -> EpochRow | None:
     """The first report of an epoch or a later one."""
     query = select(EpochRow).where(EpochRow.run_id == run_id, EpochRow.epoch >= epoch)
     return session.scalar(query.order_by(EpochRow.epoch).limit(1))
-
-
-def between(session: Session, run_id: str, *, first: int, last: int) -> dict[int, dict[str, Any]]:
-    """The values of each epoch from the first to the last."""
-    query = select(EpochRow.epoch, EpochRow.values).where(
-        EpochRow.run_id == run_id, EpochRow.epoch.between(first, last)
-    )
-    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def last(session: Session, run_id: str) -> int:

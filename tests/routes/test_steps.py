@@ -1,5 +1,7 @@
 """The time machine: steps of runs, computed again and proved."""
 
+import io
+import json
 import threading
 from itertools import pairwise
 from pathlib import Path
@@ -254,6 +256,54 @@ def test_an_answer_of_too_many_numbers_is_refused_by_the_limit(tmp_path: Path) -
 
         assert answer["limit"] == "inspect_numbers"
         assert step(api, run, 1, tensors="A", reduce="norm")["tensors"]
+
+
+@pytest.fixture(scope="module")
+def trained(shared: Api) -> Json:
+    return shared.train()
+
+
+@pytest.mark.parametrize(
+    ("options", "keys"),
+    [
+        ({}, {"l2", "mean"}),
+        ({"reduce": "hist", "bins": "linear:8"}, {"counts", "edges"}),
+        ({"reduce": "topk", "k": "2"}, {"top"}),
+        ({"reduce": "slice", "rows": "0:1", "cols": "1:3"}, {"values"}),
+    ],
+)
+def test_a_steps_tensors_are_reduced_as_asked(shared: Api, trained: Json, options: Json, keys: set[str]) -> None:
+    found = step(shared, trained, 1, tensors="dW.1", **options)["tensors"]["dW.1"]
+
+    assert keys <= set(found)
+    assert len(found.get("top", [1, 2])) == 2
+    assert np.shape(found.get("values", np.ones((1, 2)))) == (1, 2)
+
+
+MIXED_UP = ["k=2", "reduce=hist&k=2", "reduce=slice&rows=1", "reduce=slice&rows=2:2", "reduce=topk&k=0", "reduce=most"]
+
+
+@pytest.mark.parametrize("query", MIXED_UP)
+def test_an_option_that_belongs_to_another_reduction_is_refused(shared: Api, trained: Json, query: str) -> None:
+    answer = problem(shared.get(f"/v1/runs/{trained['id']}/steps/1?tensors=dW.1&{query}"), 422)
+
+    assert answer["errors"][0]["parameter"]["in"] == "query"
+
+
+def test_a_steps_tensors_come_as_files(shared: Api, trained: Json) -> None:
+    path = f"/v1/runs/{trained['id']}/steps/2"
+    expected = step(shared, trained, 2, tensors="dW.1,update.W.1", reduce="full")["tensors"]
+
+    npz = shared.get(path, params={"tensors": "dW.1,update.W.1"}, headers={"Accept": "application/x-npz"})
+    npy = shared.get(path, params={"tensors": "dW.1", "format": "npy"})
+
+    found = np.load(io.BytesIO(npz.content), allow_pickle=False)
+    for name, tensor in expected.items():
+        np.testing.assert_array_equal(found[name], np.array(tensor["values"], "float32"))
+    np.testing.assert_array_equal(np.load(io.BytesIO(npy.content), allow_pickle=False), found["dW.1"])
+    assert json.loads(npz.headers["Chainrule-Inspection"])["replay"]["status"] == "exact"
+    problem(shared.get(path, params={"tensors": "dW", "format": "npy"}), 422)
+    problem(shared.get(path, params={"tensors": "dW.1", "format": "npy", "reduce": "norm"}), 422)
 
 
 # Any moment elsewhere ----------------------------------------------------------------------------------------------

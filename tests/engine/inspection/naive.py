@@ -81,6 +81,6 @@ def alpha(start: Naive, end: Naive, step: Array) -> float:
     losses = [each.losses for each in (start, end)]
     design = np.array([[1, 0, 0], [1, length, length**2], [0, 1, 0], [0, 1, 2 * length]])
     seen = np.array([each.mean() for each in (*losses, *slopes)])
-    weights = np.diag([1 / each.var(ddof=1) for each in (*losses, *slopes)])
+    weights = np.diag([1 / (each.var(ddof=1) or 1e-10) for each in (*losses, *slopes)])
     _, first, second = np.linalg.inv(design.T @ weights @ design) @ design.T @ weights @ seen
     return -1.0 if second < 0 else 2 * length / (-first / second) - 1

@@ -9,7 +9,8 @@ import pytest
 
 from engine.errors import DataError, SpecError
 from engine.inspection import inspect
-from engine.inspection.quantities import QUANTITIES, Options, examples, gradients
+from engine.inspection.quantities import QUANTITIES, Options, Pass, examples, gradients, run_pass
+from engine.inspection.quantities.tic import criterion
 from engine.inspection.quantities.units import STEEPEST
 from engine.layers import ACTIVATIONS, LayerNormSpec
 from engine.losses import LOSSES
@@ -98,6 +99,17 @@ def test_exact_zeros_give_the_naive_loops_numbers() -> None:
     X[:2], X[:, 3] = 0, 0
 
     assert_naive(net, X, targets("cross_entropy", 6, 3))
+
+
+def test_a_variance_is_never_below_zero() -> None:
+    net = network(dense(50), dense(3, "softmax"))
+    X, Y = np.repeat(rows(1), 7, axis=0), np.repeat(targets("cross_entropy", 1, 3), 7, axis=0)
+    flat = net.initial_parameters(seed=3, dtype="float64")
+
+    found = inspect(net, flat, X, Y, quantities=["variance", "norm_test"]).tensors
+
+    assert min(tensor.min() for tensor in found.values()) >= 0
+    assert found["norm_test"] < 1e-7
 
 
 def test_an_example_without_a_gradient_has_no_cosine() -> None:
@@ -217,6 +229,17 @@ def test_alpha_of_a_parabola_tells_floor_and_other_wall() -> None:
     assert at(4) == pytest.approx(1, rel=1e-8)
 
 
+def test_alpha_takes_examples_that_agree_as_very_sure() -> None:
+    net = network(dense(1, "sigmoid", use_bias=False), n_in=1, loss="half_squared_error")
+    X, Y, after = np.array([[1.0], [2.0]]), np.array([[0.0], [1.0]]), np.array([3.0])
+    start, end = (Naive.of(net, flat, X, Y) for flat in (np.zeros(1), after))
+
+    found = inspect(net, np.zeros(1), X, Y, quantities=["alpha"], options=Options(after=after)).tensors
+
+    assert start.losses.var() == 0
+    assert found["alpha"] == pytest.approx(alpha(start, end, after), rel=1e-6)
+
+
 def test_alpha_of_a_step_over_a_ridge_is_no_move() -> None:
     net = network(dense(1, "sigmoid", use_bias=False), n_in=1, loss="half_squared_error")
     X, Y = np.array([[1.0], [1.1]]), np.zeros((2, 1))
@@ -290,6 +313,19 @@ def test_the_input_gradient_is_each_examples_own_in_both_conventions() -> None:
 
     np.testing.assert_array_equal(own["input_gradient"], own["dA.0"])
     np.testing.assert_allclose(mean["input_gradient"], mean["dA.0"] * 6, rtol=1e-12)
+
+
+def test_takeuchis_criterion_of_least_squares_is_its_textbooks() -> None:
+    """Of Y = X·W with half squared errors the Hessian's diagonal is the mean of X²."""
+    net = network(dense(1, "identity", use_bias=False), loss="half_squared_error")
+    flat, X, Y = net.initial_parameters(seed=3, dtype="float64"), rows(6), targets("half_squared_error", 6, 1)
+    squares = ((X @ flat[:, None] - Y) * X) ** 2
+    curvature = np.mean(X**2, axis=0)
+
+    found = criterion("tic", Pass(run_pass(net, flat, X, Y, None)), {"W.1": curvature[:, None]})
+
+    assert found["tic.diagonal"] == pytest.approx((squares.mean(axis=0) / (curvature + 1e-7)).sum(), rel=1e-12)
+    assert found["tic.trace"] == pytest.approx(squares.mean(axis=0).sum() / (curvature.sum() + 1e-7), rel=1e-12)
 
 
 # Questions ----------------------------------------------------------------------------------------------------------
