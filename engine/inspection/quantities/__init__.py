@@ -8,6 +8,7 @@ from engine.inspection.quantities.examples import EXAMPLES
 from engine.inspection.quantities.moments import MOMENTS
 from engine.inspection.quantities.noise import NOISE
 from engine.inspection.quantities.penalty import PENALTY
+from engine.inspection.quantities.tic import TIC
 from engine.inspection.quantities.units import UNITS
 
 QUANTITIES: dict[str, Quantity] = {
@@ -18,6 +19,7 @@ QUANTITIES: dict[str, Quantity] = {
     **UNITS,
     **PENALTY,
     **CURVATURE,
+    **TIC,
     **ATTRIBUTION,
 }
 

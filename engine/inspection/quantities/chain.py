@@ -349,6 +349,8 @@ def chain_of(passed: Pass, quantity: str, *, split: Split | None = None) -> Chai
     semi-definite: all are but the focal losses in Z and gamma in A. Raises SpecError that names `quantity` and the
     first layer it is not known for.
     """
+    if not passed.network.shapes:
+        raise SpecError("network.layers", f"{quantity} wants a layer that learns", code="nothing_to_learn")
     passed = passed.precisely()
     links = tuple(_links(passed, quantity))
     last = links[-1] if isinstance(passed.network.layers[-1], Activation) else None

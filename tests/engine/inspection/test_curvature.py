@@ -471,6 +471,29 @@ def test_kronecker_factors_are_not_known_for_learned_slopes() -> None:
 
 
 @pytest.mark.parametrize("quantity", SECOND_ORDER)
+def test_a_network_that_learns_nothing_has_no_curvature(quantity: str) -> None:
+    net = network(ActivationLayerSpec(activation="tanh"), loss="squared_error")  # type: ignore[arg-type]
+
+    with pytest.raises(SpecError, match=f"{quantity} wants a layer that learns"):
+        look((net, np.empty(0), rows(2), rows(2)), quantity)
+
+
+@pytest.mark.parametrize("quantity", SECOND_ORDER)
 def test_what_takes_too_long_is_given_up(quantity: str) -> None:
     with pytest.raises(OutOfTime):
         inspect(*case_of(network()), quantities=[quantity], deadline=lambda: True)
+
+
+# Takeuchi's criterion ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("quantity", "split"), [("tic_ggn", "auto"), ("tic_hessian", None)])
+def test_takeuchis_criterion_is_the_noise_beside_the_whole_matrixs_diagonal(quantity: str, split: Split | None) -> None:
+    case, weights = case_of(network(dense(4), dense(3, "softmax"))), np.array([1.0, 2, 0, 1, 3])
+    curvature = matrix(case, split=split, weights=weights).diagonal()
+
+    found = look(case, quantity, "second_moment", weights=weights)
+
+    moments = flat_of(found, "second_moment", case[0])
+    np.testing.assert_allclose(found[f"{quantity}.diagonal"], (moments / (curvature + 1e-7)).sum(), rtol=1e-6)
+    np.testing.assert_allclose(found[f"{quantity}.trace"], moments.sum() / (curvature.sum() + 1e-7), rtol=1e-10)
