@@ -32,8 +32,8 @@ class Symmetric:
         """The same for some of the examples."""
         raise NotImplementedError
 
-    def times(self, V: Array) -> Array:
-        """The product with a vector of each example, V (…, m, n)."""
+    def times(self, V: Array, *, out: Array | None = None) -> Array:
+        """The product with a vector of each example, V (…, m, n); where it can, in `out`, which may be V."""
         raise NotImplementedError
 
     def columns(self) -> Array:
@@ -64,8 +64,8 @@ class Diagonal(Symmetric):
     def rows(self, part: slice) -> "Diagonal":
         return Diagonal(self.r[part])
 
-    def times(self, V: Array) -> Array:
-        product: Array = self.r * V
+    def times(self, V: Array, *, out: Array | None = None) -> Array:
+        product: Array = np.multiply(self.r, V, out=out)
         return product
 
     def columns(self) -> Array:
@@ -117,7 +117,7 @@ class OfShares(Symmetric):
     def rows(self, part: slice) -> "OfShares":
         return OfShares(self.r[part], self.A[part])
 
-    def times(self, V: Array) -> Array:
+    def times(self, V: Array, *, out: Array | None = None) -> Array:
         """With U = E·V, which stays as it is when one number is taken off V: here V at the largest share."""
         U = V - np.take_along_axis(V, np.broadcast_to(self.largest, (*V.shape[:-1], 1)), axis=-1)
         U -= (self.A * U).sum(axis=-1, keepdims=True)

@@ -116,3 +116,22 @@ def test_what_takes_longer_than_the_limit_is_given_up() -> None:
         inspections.look(inspections.Subject(net, flat, X, Y, ""), {**asked, "head": "auto", "reduce": None}, limits)
 
     assert caught.value.extra["limit"] == "inspect_seconds"
+
+
+# Under a run -------------------------------------------------------------------------------------------------------
+
+
+def test_a_runs_curvature_and_attributions_are_asked_for_alike(shared: Api) -> None:
+    run = shared.train(training={"epochs": 2, "batch_size": 8, "l2": 0.05})
+    path = f"/v1/runs/{run['id']}/inspect"
+    body: Json = {"dataset_rows": {"part": "train", "limit": 8}, "reduce": "full"}
+
+    plain, penalised = (
+        look(shared, "hessian_trace", "W", path=path, body=body, with_l2=counts) for counts in (False, True)
+    )
+    attributed = look(shared, "integrated_gradients", "A.0", path=path, body=body, target=0, baseline="mean")
+
+    weights = sum(each.size for name, each in plain.items() if name.startswith("W."))
+    assert penalised["hessian_trace"] == pytest.approx(plain["hessian_trace"] + 0.05 * weights)
+    assert attributed["integrated_gradients"].shape == attributed["A.0"].shape
+    assert (np.abs(attributed["integrated_gradients.residual"]) < 0.01).all()

@@ -234,7 +234,7 @@ ATTRIBUTION = {
     "integrated_gradients": Quantity(
         equation="(x − x′) ⊙ ∫₀¹ ∂F/∂x at x′ + α(x − x′) dα; residual = its sum − (F(x) − F(x′))",
         shape="of X; F, F_baseline, residual, nodes: (m,) each",
-        cost="1.3 for each node",
+        cost="1.4 for each node",
         source=SUNDARARAJAN,
         of=integrated_gradients,
         options=("target", "output", "baseline", "rule", "nodes", "completeness"),

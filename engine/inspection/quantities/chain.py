@@ -78,7 +78,7 @@ class Link:
         raise NotImplementedError
 
     def root(self, S: Array) -> Array:
-        """S before it, of S behind it."""
+        """S before it, of S behind it, which it may overwrite."""
         raise NotImplementedError
 
     def before(self, H: Array | None, *, whole: bool) -> Array | None:
@@ -199,7 +199,7 @@ class ActivationLink(Link):
         return RdX
 
     def root(self, S: Array) -> Array:
-        return self.slopes.times(S)
+        return self.slopes.times(S, out=S)
 
     def before(self, H: Array | None, *, whole: bool) -> Array | None:
         """J·H·J, J being ∂A/∂Z, and the bend."""
@@ -352,7 +352,7 @@ def chain_of(passed: Pass, quantity: str, *, split: Split | None = None) -> Chai
     if not passed.network.shapes:
         raise SpecError("network.layers", f"{quantity} wants a layer that learns", code="nothing_to_learn")
     passed = passed.precisely()
-    links = tuple(_links(passed, quantity))
+    links = tuple(_links(passed, quantity, are_bent=split is None))
     last = links[-1] if isinstance(passed.network.layers[-1], Activation) else None
     if not isinstance(last, ActivationLink) or last.names:
         return Chain(links, Diagonal(_by_A(passed)), split is None, passed.m, passed.in_time)
@@ -369,9 +369,13 @@ def _by_Z(passed: Pass, last: ActivationLink, split: Split | None) -> Symmetric:
     if passed.network.has_canonical_head and split != "A":
         return last.slopes.of(_weighted(passed.network.loss.ddZ(passed.batch.head), passed))
     through_A = np.square(last.slopes.r) * _by_A(passed)
-    if last.bend is not None and split in (None, "Z"):
-        through_A += last.bend.r
-    return last.slopes.of(through_A)
+    bend = _bend_of_head(passed) if split in (None, "Z") else None
+    return last.slopes.of(through_A if bend is None else through_A + bend.r)
+
+
+def _bend_of_head(passed: Pass) -> Symmetric | None:
+    head = passed.network.layers[-1]
+    return head.bend(passed.batch.slots[-1]) if isinstance(head, Activation) else None
 
 
 def _weighted(r: Array, passed: Pass) -> Array:
@@ -379,7 +383,7 @@ def _weighted(r: Array, passed: Pass) -> Array:
     return r if weights is None else r * weights[:, None]
 
 
-def _links(passed: Pass, quantity: str) -> Iterator[Link]:
+def _links(passed: Pass, quantity: str, *, are_bent: bool) -> Iterator[Link]:
     network = passed.network
     layers = zip(network.layers, passed.batch.slots, network.numbers, strict=True)
     for place, (layer, slot, number) in enumerate(layers):
@@ -396,7 +400,7 @@ def _links(passed: Pass, quantity: str) -> Iterator[Link]:
                 layer.count,
             )
         elif isinstance(layer, Activation) and not (isinstance(layer, Softmax) and slot.x.ndim > 2):
-            yield ActivationLink(layer.slopes(slot), layer.bend(slot))
+            yield ActivationLink(layer.slopes(slot), layer.bend(slot) if are_bent else None)
         elif not isinstance(layer, UNCHANGING):
             raise refused(quantity, network, place)
 

@@ -140,7 +140,7 @@ CURVATURE = {
     "diag_ggn": Quantity(
         equation=f"diag G, G = {GGN} ({SPLIT}): by W (1/m)Σ_iΣ_c a_i²·(s_ic²)ᵀ, H_i = Σ_c s_ic·s_icᵀ",
         shape="of each parameter",
-        cost="1.5 to 3",
+        cost="2 to 3",
         source=f"{DANGEL}, §2.3; {SCHRAUDOLPH}",
         of=ggn_diagonal,
         options=("ggn_split", "with_l2", "l2"),
@@ -205,7 +205,7 @@ CURVATURE = {
     "kronecker_factors": Quantity(
         equation="(1/m)AᵀA and (1/m)Σ_iΣ_c s_ic·s_icᵀ, H_i = Σ_c s_ic·s_icᵀ: G by W is about their Kronecker product",
         shape="in.l: (n_in, n_in), out.l: (n_out, n_out), of each dense layer",
-        cost="3 to 6",
+        cost="3 to 5",
         source="Botev, Ritter & Barber 2017, Practical Gauss-Newton optimisation for deep learning, §4 (KFLR)",
         of=kronecker_factors,
         options=("ggn_split",),

@@ -49,8 +49,12 @@ def hessian_traces(passed: Pass, *, l2: float = 0.0, quantity: str = "hessian_tr
 
 def _diagonals(chain: Chain, l2: float, quantity: str) -> Named:
     """Parameter by parameter in the network's order."""
-    found = [each for link, seen in _seen(chain, quantity) for each in link.squares(seen).items()]
-    return {name: total / chain.m + l2 * is_weight(total.shape) for name, total in found}
+    found = {name: total for link, seen in _seen(chain, quantity) for name, total in link.squares(seen).items()}
+    for total in found.values():
+        total /= chain.m
+        if l2 and is_weight(total.shape):
+            total += l2
+    return found
 
 
 def _traces(passed: Pass, chain: Chain, l2: float, quantity: str) -> Named:
