@@ -51,7 +51,8 @@ def _entry(name: str, kind: Any) -> Entry:
         "source": kind.source,
         "parameters": {key: value for key, value in properties.items() if key != "type"},
     }
-    return {**entry, "derivative": kind.derivative} if hasattr(kind, "derivative") else entry
+    derivatives = ("derivative", "second_derivative")
+    return {**entry, **{name: getattr(kind, name) for name in derivatives if hasattr(kind, name)}}
 
 
 def _summary(described: Any) -> str:

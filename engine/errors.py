@@ -4,6 +4,7 @@ EngineError
 ├── SpecError          a network or training spec that can never work; names the place in the spec
 ├── DataError          a table, column, row or target that can't be used; names the place in the data
 ├── CheckpointError    bytes that are not a whole, unaltered checkpoint, or one of another network
+├── OutOfTime          what was asked for took longer than it was given
 └── Diverged           training left the finite numbers; names epoch, step and layer
 """
 
@@ -52,6 +53,10 @@ class DataError(EngineError):
 
 class CheckpointError(EngineError):
     """Bytes that are not a whole, unaltered checkpoint, or that belong to another network."""
+
+
+class OutOfTime(EngineError):  # noqa: N818 - an outcome of a limit, not a fault
+    """What was asked for took longer than it was given."""
 
 
 class Diverged(EngineError):  # noqa: N818 - an outcome of training, not a fault of the caller

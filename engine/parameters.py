@@ -44,20 +44,25 @@ class Layout:
 
     def flatten(self, named: Mapping[str, Any], *, dtype: npt.DTypeLike) -> Array:
         """A flat vector of named arrays or nested lists. Raises SpecError for a missing, unknown or misshapen one."""
-        unknown = sorted(set(named) - set(self.shapes))
-        if unknown:
-            raise SpecError(f"parameters.{unknown[0]}", "there is no such parameter", allowed=tuple(self.shapes))
         missing = [name for name in self.shapes if name not in named]
+        flat = self.fill(named, dtype=dtype, place="parameters")
         if missing:
             raise SpecError("parameters", f"expected {', '.join(self.shapes)}, but {', '.join(missing)} is missing")
-        flat = np.empty(self.size, dtype)
+        return flat
+
+    def fill(self, named: Mapping[str, Any], *, dtype: npt.DTypeLike, place: str) -> Array:
+        """The same with 0 for what is missing. Raises SpecError at `place` for an unknown or misshapen one."""
+        unknown = sorted(set(named) - set(self.shapes))
+        if unknown:
+            raise SpecError(f"{place}.{unknown[0]}", "there is no such parameter", allowed=tuple(self.shapes))
+        flat = np.zeros(self.size, dtype)
         for name, view in self.views(flat).items():
-            view[...] = _numbers(name, named[name], view.shape, flat.dtype)
+            if name in named:
+                view[...] = _numbers(f"{place}.{name}", named[name], view.shape, flat.dtype)
         return flat
 
 
-def _numbers(name: str, values: Any, shape: Shape, dtype: np.dtype[Any]) -> Array:
-    place = f"parameters.{name}"
+def _numbers(place: str, values: Any, shape: Shape, dtype: np.dtype[Any]) -> Array:
     try:
         array = np.asarray(values, dtype)
     except (TypeError, ValueError, OverflowError) as error:

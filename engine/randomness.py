@@ -7,7 +7,7 @@ checkpoint needs no generator's state.
 
 import numpy as np
 
-PURPOSES = {"initial_weights": 1, "shuffle": 2, "dropout": 3, "split": 4, "nudge": 5}
+PURPOSES = {"initial_weights": 1, "shuffle": 2, "dropout": 3, "split": 4, "nudge": 5, "direction": 6, "smoothing": 7}
 
 
 def generator(

@@ -28,6 +28,7 @@ class Workspace:
     """The arrays for batches of up to `rows` rows through one network.
 
     `parameters` and `gradient` are flat. Without `gradients` the workspace only looks forward and `gradient` is empty.
+    Without `parameter_gradients` layers leave out the gradients by their parameters where they can.
     With `training` dropout is on, and `at` tells for which step. `input_gradient` asks for dA[0] as well.
 
     With `weighted` each example's loss is multiplied with its own of `weights`, which the caller fills.
@@ -44,6 +45,7 @@ class Workspace:
         rows: int,
         batches: int = 1,
         gradients: bool = True,
+        parameter_gradients: bool = True,
         shared: bool = True,
         input_gradient: bool = False,
         training: bool = False,
@@ -57,6 +59,9 @@ class Workspace:
         """The place of the first layer whose backward pass runs."""
         self.params = network.by_layer(parameters)
         self.grads = network.by_layer(self.gradient) if gradients else [{} for _ in network.layers]
+        for place, layer in enumerate(network.layers):
+            if layer.can_skip_gradients and not parameter_gradients:
+                self.grads[place] = {}
         self.outputs = self._outputs()
         self.derivatives = self._derivatives(input_gradient) if gradients else [NOTHING] * len(self.outputs)
         self.scratch = [
@@ -243,6 +248,14 @@ class Batch:
         if not (shortcut and self.workspace.shared):
             run(self._general)
         run(self._shortcut if shortcut else self._last)
+        run(self._backward)
+
+    def backward_from(self, derivative: Array, *, of_Z: bool) -> None:
+        """Fill every derivative and the gradient from a derivative by A[L] or Z[L] (m, n_out), whatever it is of."""
+        start = self.head.dZ if of_Z else self.head.dA
+        start[...] = derivative
+        if not of_Z:
+            run(self._last)
         run(self._backward)
 
     def step(self, *, scale: float) -> list[Call]:

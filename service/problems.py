@@ -232,5 +232,5 @@ def pointer_of(place: str) -> str:
     return errors.pointer([*re.findall(r"[^.\[\]]+", path), *([] if name is None else [name])])
 
 
-_NAMED = re.compile(r"(parameters|columns|rows\[\d+\])\.(.*)", re.DOTALL)
+_NAMED = re.compile(r"(parameters|options\.vector|columns|rows\[\d+\])\.(.*)", re.DOTALL)
 """Places that end with the name of a parameter or column."""

@@ -48,6 +48,7 @@ class Limits(BaseSettings):
     inspect_numbers: Positive = 2_000_000
     inspect_answer_bytes: Positive = 256 * MIB
     inspect_workspace_numbers: Positive = 50_000_000
+    inspect_seconds: Positive = 60
     check_nudges: Positive = 2_000
     check_seconds: Positive = 20
     replay_seconds: Positive = 60

@@ -1,6 +1,6 @@
 """One forward and one backward pass, with everything kept."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,6 +52,7 @@ def inspect(
     orientation: Orientation = "rows",
     head: Head = "auto",
     options: Options | None = None,
+    deadline: Callable[[], bool] = lambda: False,
 ) -> Inspection:
     """Run X (m, n_in) and Y (m, n_out) forward and back with dropout off, and give the tensors asked for.
 
@@ -63,7 +64,7 @@ def inspect(
     the parameters' dtype, `options` saying what some of it wants to know. Raises SpecError for unknown quantities, for
     one that the network's layers or the options don't allow, and for columns that can't be, DataError for a shortcut
     where there is none, for inputs the first layer and targets the loss are not defined for, for weights that can't be
-    averaged with, and for too few rows.
+    averaged with, and for too few rows, and OutOfTime for what takes long, which asks `deadline` now and then.
     """
     names = quantity_names(network, quantities, QUANTITIES)
     check_orientation(network, orientation)
@@ -83,7 +84,8 @@ def inspect(
     further = [(place, asked) for place, asked in enumerate(quantities) if is_catalogued(asked, QUANTITIES)]
     if further:
         own = batch if scale == 1 else run_pass(network, parameters, X, Y, weights, shortcut=head != "general")
-        tensors |= _computed(Pass(own, options or Options(), tuple(asked for _, asked in further)), further)
+        passed = Pass(own, options or Options(), tuple(asked for _, asked in further), deadline)
+        tensors |= _computed(passed, further)
     losses = batch.head.examples
     return Inspection(
         loss=float(losses.mean(dtype=np.float64)),

@@ -31,7 +31,7 @@ class Slot:
     params: dict[str, Array]
     """Views into the flat parameters, by letter."""
     grads: dict[str, Array]
-    """Views into the flat gradient, by letter."""
+    """Views into the flat gradient, by letter; empty where nobody asks and the layer can do without."""
     state: dict[str, Array]
     """Views into the running statistics at the flat parameters' end, by name."""
     scratch: dict[str, Array]
@@ -63,6 +63,8 @@ class Layer:
     """Which of "x" and "y" the backward pass reads: they must still stand there when it runs."""
     works_in_place: ClassVar[bool] = False
     """Whether `y` may be the very array `x`, and `dx` the very array `dy`."""
+    can_skip_gradients: ClassVar[bool] = False
+    """Whether `grads` may be empty: the backward pass then fills `dx` alone."""
     is_random: ClassVar[bool] = False
     """Whether a training pass draws random numbers."""
     start: Layer | None = None

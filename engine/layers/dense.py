@@ -36,6 +36,7 @@ class Dense(Layer):
     derivative = "dW = Xᵀ·dZ, db = Σ rows of dZ, dX = dZ·Wᵀ"
     source = "Rumelhart, Hinton & Williams 1986, Learning representations by back-propagating errors"
     backward_reads = frozenset({"x"})
+    can_skip_gradients = True
 
     def __init__(self, input_shape: Shape, spec: DenseSpec) -> None:
         super().__init__(input_shape, spec)
@@ -65,8 +66,9 @@ class Dense(Layer):
 
     def backward(self, slot: Slot) -> Plan:
         X, dZ = matrix(slot.x), matrix(slot.dy)
-        yield dot(X.T, dZ, slot.grads["W"])
-        if self.use_bias:
+        if "W" in slot.grads:
+            yield dot(X.T, dZ, slot.grads["W"])
+        if "b" in slot.grads:
             yield sum_rows(dZ, slot.grads["b"])
         if slot.dx is not None:
             yield dot(dZ, slot.params["W"].T, matrix(slot.dx))

@@ -33,6 +33,7 @@ class ResidualSpec(Choice):
 class Part(Layer):
     """Where the input goes two ways: Y = X into the layers inside, and on to the layer that joins them."""
 
+    spec = ResidualSpec
     backward_reads = frozenset({"y"})  # the joining layer reads it: no layer inside may overwrite it
     works_in_place = True
 

@@ -21,6 +21,7 @@ class AbsoluteError(ResidualLoss):
     spec = AbsoluteErrorSpec
     formula = "Σ_k |A_k − Y_k|"
     derivative = "dA = sign(A − Y); behind identity dZ the same"
+    second_derivative = "0"
     source = "Hastie, Tibshirani & Friedman 2009, The Elements of Statistical Learning, §10.6"
 
     def values(self, R: Array, spare: Array) -> Plan:

@@ -50,6 +50,8 @@ class Loss:
     spec: ClassVar[type[Choice]]
     formula: ClassVar[str]
     derivative: ClassVar[str]
+    second_derivative: ClassVar[str]
+    """On each piece; at a kink, on the piece whose derivative is taken there."""
     source: ClassVar[str]
     canonical: ClassVar[str]
     """The activation behind which the loss and dZ come from Z alone."""
@@ -84,6 +86,20 @@ class Loss:
         """The shortcut behind the canonical activation: dZ = A − Y, unless a loss says otherwise."""
         yield call(np.subtract, head.A, head.Y, head.dZ)
 
+    def ddA(self, head: Head) -> Array:
+        """The second derivative by each A (m, n_out).
+
+        A loss is a sum over A's components, so there are no mixed ones.
+        """
+        raise NotImplementedError
+
+    def ddZ(self, head: Head) -> Array:
+        """Behind the canonical activation, the second derivative by each Z (m, n_out).
+
+        Behind softmax, where there are mixed ones, it is the r of Eᵀ·diag(r)·E with E = I − 1·Aᵀ.
+        """
+        raise NotImplementedError
+
     def pieces(self, head: Head) -> Array | None:
         """After a forward pass, for each output which smooth piece of the loss it is on; None where all is smooth."""
         return None
@@ -98,12 +114,24 @@ def affine(Y: Array, factor: float, shift: float, out: Array) -> Plan:
     yield call(np.add, out, shift, out)
 
 
+def softened(Y: Array, smoothing: float, classes: int) -> Array:
+    """The targets with a share of them spread evenly over the classes."""
+    found: Array = (1 - smoothing) * Y + smoothing / classes
+    return found
+
+
 def smoothed(Y: Array, smoothing: float, classes: int, spare: Array) -> Generator[Call, None, Array]:
     """The targets with a share of them spread evenly over the classes, in `spare`; Y itself where none is."""
     if not smoothing:
         return Y
     yield from affine(Y, 1 - smoothing, smoothing / classes, spare)
     return spare
+
+
+def y_over_square(Y: Array, A: Array) -> Array:
+    """Y/A² with 0/0 = 0."""
+    found: Array = Y / np.square(A + (Y == 0))
+    return found
 
 
 def y_log_a(Y: Array, A: Array, out: Array) -> Plan:

@@ -4,8 +4,8 @@ from typing import Literal
 
 import numpy as np
 
-from engine.layers.activations import Activation
-from engine.losses.base import Head, Loss, affine, check_shares, smoothed, y_log_a, y_over_a
+from engine.layers.activations import Activation, logistic_slope
+from engine.losses.base import Head, Loss, affine, check_shares, smoothed, softened, y_log_a, y_over_a, y_over_square
 from engine.options import Choice, Field
 from engine.parameters import Array
 from engine.plans import Plan, call, sum_columns
@@ -32,6 +32,7 @@ class BinaryCrossEntropy(Loss):
     derivative = (
         "dA = (1 − T)/(1 − A) − p·T/A; behind sigmoid dZ = (1 − T)·A − p·T·(1 − A), which is A − Y for p 1, s 0"
     )
+    second_derivative = "ddA = p·T/A² + (1 − T)/(1 − A)²; behind sigmoid ddZ = (p·T + 1 − T)·A(1 − A)"
     source = "Bishop 2006, Pattern Recognition and Machine Learning, eq. 5.22; Szegedy et al. 2016, §7 (smoothing)"
     canonical = "sigmoid"
     learns = frozenset({"binary", "multilabel"})
@@ -106,6 +107,16 @@ class BinaryCrossEntropy(Loss):
         yield call(np.multiply, product, head.A, product)
         yield call(np.multiply, T, p, dZ)
         yield call(np.subtract, product, dZ, dZ)
+
+    def ddA(self, head: Head) -> Array:
+        T = softened(head.Y, self.label_smoothing, 2)
+        second: Array = self.pos_weight * y_over_square(T, head.A) + y_over_square(1 - T, 1 - head.A)
+        return second
+
+    def ddZ(self, head: Head) -> Array:
+        T = softened(head.Y, self.label_smoothing, 2)
+        second: Array = (1 + (self.pos_weight - 1) * T) * logistic_slope(head.Z)
+        return second
 
     def check(self, Y: Array) -> None:
         check_shares(Y)

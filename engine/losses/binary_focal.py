@@ -6,6 +6,7 @@ import numpy as np
 
 from engine.layers.activations import Activation
 from engine.losses.base import Head, Loss, affine, check_labels
+from engine.losses.focal import focal_second
 from engine.options import Choice, Field
 from engine.parameters import Array
 from engine.plans import Plan, call, sum_columns
@@ -26,6 +27,10 @@ class BinaryFocal(Loss):
     spec = BinaryFocalSpec
     formula = "−Σ_k w·(1 − p)^gamma·log p, p = A and w = alpha for a yes, 1 − A and 1 − alpha for a no"
     derivative = "behind sigmoid dZ = ∓w·(1 − p)^gamma·(1 − p − gamma·p·log p), minus for a yes"
+    second_derivative = (
+        "ddA = w·φ″(p), φ(p) = −(1 − p)^gamma·log p; behind sigmoid with q = 1 − p "
+        "ddZ = w·q^gamma·p·(gamma·log p·(q − gamma·p) + (2gamma + 1)·q)"
+    )
     source = "Lin, Goyal, Girshick, He & Dollár 2017, Focal loss for dense object detection, eq. 5"
     canonical = "sigmoid"
     learns = frozenset({"binary", "multilabel"})
@@ -102,6 +107,24 @@ class BinaryFocal(Loss):
         yield call(np.multiply, dA, spare, dA)
         yield from affine(head.Y, self.yes + self.no, -self.no, spare)
         yield call(np.multiply, dA, spare, dA)
+
+    def ddA(self, head: Head) -> Array:
+        p = 1 - head.Y + (2 * head.Y - 1) * head.A
+        found: Array = self._weights(head) * focal_second(p, head.Y - (2 * head.Y - 1) * head.A, self.gamma)
+        return found
+
+    def ddZ(self, head: Head) -> Array:
+        M, gamma = (1 - 2 * head.Y) * head.Z, self.gamma
+        log_p, log_q = -np.logaddexp(0.0, M), -np.logaddexp(0.0, -M)
+        p, q = np.exp(log_p), np.exp(log_q)
+        bend = gamma * log_p * (q - gamma * p) + (2 * gamma + 1) * q
+        found: Array = self._weights(head) * np.exp(gamma * log_q) * p * bend
+        return found
+
+    def _weights(self, head: Head) -> Array:
+        """w."""
+        weights: Array = self.no + (self.yes - self.no) * head.Y
+        return weights
 
     def _chances(self, head: Head) -> Plan:
         """product = p, spare = 1 − p, neither rounded where it is small."""

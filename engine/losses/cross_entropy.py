@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from engine.layers.activations import Activation
-from engine.losses.base import Head, Loss, check_sums, log_softmax, smoothed, y_log_a, y_over_a
+from engine.losses.base import Head, Loss, check_sums, log_softmax, smoothed, softened, y_log_a, y_over_a, y_over_square
 from engine.options import Choice, Field
 from engine.parameters import Array
 from engine.plans import Call, Plan, call, sum_columns
@@ -29,6 +29,9 @@ class CrossEntropy(Loss):
     spec = CrossEntropySpec
     formula = "−Σ_k T_k log A_k, T = (1 − s)·Y + s/K"
     derivative = "dA = −T/A; behind softmax dZ = A − T"
+    second_derivative = (
+        "ddA = T/A²; behind softmax ddZ = A, in Eᵀ·diag(ddZ)·E with E = I − 1·Aᵀ, which is diag(A) − A·Aᵀ"
+    )
     source = "Bishop 2006, Pattern Recognition and Machine Learning, eq. 5.24; Szegedy et al. 2016, §7 (smoothing)"
     canonical = "softmax"
     learns = frozenset({"binary", "multiclass"})
@@ -64,6 +67,13 @@ class CrossEntropy(Loss):
     def dZ(self, head: Head) -> Plan:
         T = yield from self._targets(head, head.dZ)
         yield call(np.subtract, head.A, T, head.dZ)
+
+    def ddA(self, head: Head) -> Array:
+        T = softened(head.Y, self.label_smoothing, head.Y.shape[1])
+        return y_over_square(T, head.A)
+
+    def ddZ(self, head: Head) -> Array:
+        return head.A
 
     def check(self, Y: Array) -> None:
         check_sums(Y)

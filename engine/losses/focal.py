@@ -26,6 +26,9 @@ class Focal(Loss):
     spec = FocalSpec
     formula = "−Σ_k Y_k·(1 − A_k)^gamma·log A_k"
     derivative = "dA = −Y·G/A, G = (1 − A)^gamma·(1 − gamma·A·log A/(1 − A)); behind softmax dZ = A·Σⱼ Y_j·G_j − Y·G"
+    second_derivative = (
+        "ddA = Y·φ″(A), φ(A) = −(1 − A)^gamma·log A; behind softmax ddZ = A²·ddA + dZ, in Eᵀ·diag(ddZ)·E, E = I − 1·Aᵀ"
+    )
     source = "Lin, Goyal, Girshick, He & Dollár 2017, Focal loss for dense object detection, eq. 4, behind softmax"
     canonical = "softmax"
     learns = frozenset({"binary", "multiclass"})
@@ -83,6 +86,22 @@ class Focal(Loss):
         yield call(np.multiply, head.A, row, spare)
         yield call(np.subtract, dZ, spare, dZ)
 
+    def ddA(self, head: Head) -> Array:
+        chance = head.A + (head.Y == 0)  # where Y is 0 nothing is to be divided by A
+        return head.Y * focal_second(chance, 1 - head.A, self.gamma)
+
+    def ddZ(self, head: Head) -> Array:
+        """It is the second derivative by log A, less A times the sum of the first ones; q is 1 − A."""
+        gamma, tiny = self.gamma, float(np.finfo(head.Z.dtype).tiny)
+        L = head.Z - head.Z.max(axis=1, keepdims=True)
+        L -= np.log(np.exp(L).sum(axis=1, keepdims=True))
+        A, q = np.exp(L), np.maximum(-np.expm1(L), tiny)  # so that 0/0 is 0
+        pull = A * L / q
+        first = head.Y * q**gamma * (gamma * pull - 1)
+        second = head.Y * gamma * A * q ** (gamma - 1) * (2 + L - (gamma - 1) * pull)
+        found: Array = second - A * first.sum(axis=1, keepdims=True)
+        return found
+
     def check(self, Y: Array) -> None:
         check_sums(Y)
 
@@ -91,3 +110,11 @@ def _one_minus_exp(logarithm: Array, out: Array) -> Plan:
     """out = 1 − e^logarithm."""
     yield call(np.expm1, logarithm, out)
     yield call(np.negative, out, out)
+
+
+def focal_second(p: Array, q: Array, gamma: float) -> Array:
+    """φ″(p) of φ(p) = −q^gamma·log p with q = 1 − p."""
+    q = np.maximum(q, float(np.finfo(q.dtype).tiny))  # so that 0/0 is 0
+    power = q ** (gamma - 1)
+    found: Array = gamma * power * (2 / p - (gamma - 1) * np.log(p) / q) + power * q / np.square(p)
+    return found

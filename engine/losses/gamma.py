@@ -25,6 +25,7 @@ class Gamma(Loss):
     spec = GammaSpec
     formula = "Σ_k [Y_k/A_k + log A_k]"
     derivative = "dA = (A − Y)/A²; behind exponential dZ = 1 − Y·e^{−Z}"
+    second_derivative = "ddA = (2Y − A)/A³; behind exponential ddZ = Y·e^{−Z}"
     source = "McCullagh & Nelder 1989, Generalized Linear Models, ch. 8"
     canonical = "exponential"
     learns = frozenset({"regression"})
@@ -53,6 +54,14 @@ class Gamma(Loss):
     def dZ(self, head: Head) -> Plan:
         yield from _y_over_exp(head, head.dZ)
         yield call(np.subtract, 1.0, head.dZ, head.dZ)
+
+    def ddA(self, head: Head) -> Array:
+        second: Array = (2 * head.Y - head.A) / head.A**3
+        return second
+
+    def ddZ(self, head: Head) -> Array:
+        second: Array = head.Y * np.exp(-head.Z)
+        return second
 
     def check(self, Y: Array) -> None:
         check_each(Y, Y > 0, "a number above 0")

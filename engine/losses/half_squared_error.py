@@ -20,6 +20,7 @@ class HalfSquaredError(ResidualLoss):
     spec = HalfSquaredErrorSpec
     formula = "½ Σ_k (A_k − Y_k)²"
     derivative = "dA = A − Y; behind identity dZ = A − Y"
+    second_derivative = "1"
     source = "Bishop 2006, Pattern Recognition and Machine Learning, eq. 5.14"
     learns = frozenset({"regression", "binary", "multiclass", "multilabel"})
 
@@ -29,3 +30,6 @@ class HalfSquaredError(ResidualLoss):
 
     def slopes(self, R: Array) -> Plan:
         yield from ()
+
+    def bends(self, R: Array) -> Array:
+        return np.ones_like(R)

@@ -24,6 +24,7 @@ class Hinge(MarginLoss):
     spec = HingeSpec
     formula = "Σ_k max(0, 1 − t_k·A_k), t = 2Y − 1"
     derivative = "dA = −t where t·A < 1, else 0; behind identity dZ the same"
+    second_derivative = "0"
     source = "Cortes & Vapnik 1995, Support-vector networks"
 
     def values(self, V: Array) -> Plan:

@@ -25,6 +25,7 @@ class Huber(ResidualLoss):
     spec = HuberSpec
     formula = "Σ_k of ½R² where |R| ≤ delta, else delta·(|R| − ½delta), R = A − Y"
     derivative = "dA = A − Y, kept within ±delta; behind identity dZ the same"
+    second_derivative = "1 where |R| ≤ delta, else 0"
     source = "Huber 1964, Robust estimation of a location parameter"
 
     def __init__(self, spec: HuberSpec) -> None:
@@ -41,6 +42,9 @@ class Huber(ResidualLoss):
     def slopes(self, R: Array) -> Plan:
         yield call(np.minimum, R, self.delta, out=R)
         yield call(np.maximum, R, -self.delta, out=R)
+
+    def bends(self, R: Array) -> Array:
+        return (np.abs(R) <= self.delta).astype(R.dtype)
 
     def pieces(self, head: Head) -> Array:
         is_far: Array = np.abs(head.A - head.Y) > self.delta

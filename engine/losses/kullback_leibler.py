@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from engine.layers.activations import Activation
-from engine.losses.base import Head, Loss, check_sums, log_softmax, y_over_a
+from engine.losses.base import Head, Loss, check_sums, log_softmax, y_over_a, y_over_square
 from engine.options import Choice
 from engine.parameters import Array
 from engine.plans import Plan, call, sum_columns
@@ -24,6 +24,9 @@ class KullbackLeibler(Loss):
     spec = KullbackLeiblerSpec
     formula = "Σ_k Y_k log(Y_k/A_k)"
     derivative = "dA = −Y/A; behind softmax dZ = A − Y"
+    second_derivative = (
+        "ddA = Y/A²; behind softmax ddZ = A, in Eᵀ·diag(ddZ)·E with E = I − 1·Aᵀ, which is diag(A) − A·Aᵀ"
+    )
     source = "Kullback & Leibler 1951, On information and sufficiency, eq. 2.2"
     canonical = "softmax"
     learns = frozenset({"binary", "multiclass"})
@@ -55,6 +58,12 @@ class KullbackLeibler(Loss):
     def dA(self, head: Head) -> Plan:
         yield from y_over_a(head.Y, head.A, head.dA)
         yield call(np.negative, head.dA, head.dA)
+
+    def ddA(self, head: Head) -> Array:
+        return y_over_square(head.Y, head.A)
+
+    def ddZ(self, head: Head) -> Array:
+        return head.A
 
     def check(self, Y: Array) -> None:
         check_sums(Y)

@@ -4,6 +4,7 @@ from typing import Literal
 
 import numpy as np
 
+from engine.layers.activations import logistic_slope
 from engine.losses.residual import ResidualLoss
 from engine.options import Choice
 from engine.parameters import Array
@@ -23,6 +24,7 @@ class LogCosh(ResidualLoss):
     spec = LogCoshSpec
     formula = "Σ_k log cosh(A_k − Y_k)"
     derivative = "dA = tanh(A − Y); behind identity dZ the same"
+    second_derivative = "1 − tanh²(A − Y)"
     source = "Green 1990, Bayesian reconstructions from emission tomography data (log cosh as a potential)"
 
     def values(self, R: Array, spare: Array) -> Plan:
@@ -35,3 +37,7 @@ class LogCosh(ResidualLoss):
 
     def slopes(self, R: Array) -> Plan:
         yield call(np.tanh, R, R)
+
+    def bends(self, R: Array) -> Array:
+        """1 − tanh² R is 4σ(2R)·(1 − σ(2R))."""
+        return 4 * logistic_slope(2 * R)

@@ -30,6 +30,10 @@ class MarginLoss(Loss):
         """V becomes ρ′(V)."""
         raise NotImplementedError
 
+    def bends(self, V: Array) -> Array:
+        """ρ″(V), which is 0 where V is."""
+        return np.zeros_like(V)
+
     def from_Z(self, head: Head) -> Plan:
         yield from self._examples(head.Z, head)
 
@@ -51,6 +55,12 @@ class MarginLoss(Loss):
         yield from _shortfalls(head.A, head, out)
         yield from self.slopes(out)
         yield call(np.multiply, out, head.spare, out)
+
+    def ddA(self, head: Head) -> Array:
+        return self.bends(np.maximum(1 + (1 - 2 * head.Y) * head.A, 0.0))
+
+    def ddZ(self, head: Head) -> Array:
+        return self.ddA(head)
 
     def pieces(self, head: Head) -> Array:
         return (1 - 2 * head.Y) * head.A > -1

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from engine.layers.activations import Activation
-from engine.losses.base import Head, Loss, check_each, y_log_a, y_over_a
+from engine.losses.base import Head, Loss, check_each, y_log_a, y_over_a, y_over_square
 from engine.options import Choice
 from engine.parameters import Array
 from engine.plans import Plan, call, sum_columns
@@ -24,6 +24,7 @@ class Poisson(Loss):
     spec = PoissonSpec
     formula = "Σ_k [A_k − Y_k·log A_k]"
     derivative = "dA = 1 − Y/A; behind exponential dZ = A − Y"
+    second_derivative = "ddA = Y/A²; behind exponential ddZ = A"
     source = "McCullagh & Nelder 1989, Generalized Linear Models, ch. 6"
     canonical = "exponential"
     learns = frozenset({"regression"})
@@ -48,6 +49,12 @@ class Poisson(Loss):
     def dA(self, head: Head) -> Plan:
         yield from y_over_a(head.Y, head.A, head.dA)
         yield call(np.subtract, 1.0, head.dA, head.dA)
+
+    def ddA(self, head: Head) -> Array:
+        return y_over_square(head.Y, head.A)
+
+    def ddZ(self, head: Head) -> Array:
+        return head.A
 
     def check(self, Y: Array) -> None:
         check_each(Y, Y >= 0, "a number from 0 on")

@@ -25,6 +25,7 @@ class Quantile(ResidualLoss):
     spec = QuantileSpec
     formula = "Σ_k max(q·(Y_k − A_k), (1 − q)·(A_k − Y_k)), q = quantile"
     derivative = "dA = 1 − q where A > Y, −q where A < Y; behind identity dZ the same"
+    second_derivative = "0"
     source = "Koenker & Bassett 1978, Regression quantiles"
 
     def __init__(self, spec: QuantileSpec) -> None:

@@ -26,6 +26,10 @@ class ResidualLoss(Loss):
         """R becomes ρ′(R)."""
         raise NotImplementedError
 
+    def bends(self, R: Array) -> Array:
+        """ρ″(R)."""
+        return np.zeros_like(R)
+
     def from_Z(self, head: Head) -> Plan:
         yield from self._examples(head.Z, head)
 
@@ -44,3 +48,9 @@ class ResidualLoss(Loss):
     def dZ(self, head: Head) -> Plan:
         yield call(np.subtract, head.A, head.Y, head.dZ)
         yield from self.slopes(head.dZ)
+
+    def ddA(self, head: Head) -> Array:
+        return self.bends(head.A - head.Y)
+
+    def ddZ(self, head: Head) -> Array:
+        return self.ddA(head)

@@ -20,6 +20,7 @@ class SquaredError(ResidualLoss):
     spec = SquaredErrorSpec
     formula = "Σ_k (A_k − Y_k)²"
     derivative = "dA = 2(A − Y); behind identity dZ the same"
+    second_derivative = "2"
     source = "Legendre 1805, Nouvelles méthodes pour la détermination des orbites des comètes (least squares)"
     learns = frozenset({"regression", "binary", "multiclass", "multilabel"})
 
@@ -28,3 +29,6 @@ class SquaredError(ResidualLoss):
 
     def slopes(self, R: Array) -> Plan:
         yield call(np.add, R, R, R)
+
+    def bends(self, R: Array) -> Array:
+        return np.full_like(R, 2.0)

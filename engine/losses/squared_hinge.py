@@ -23,6 +23,7 @@ class SquaredHinge(MarginLoss):
     spec = SquaredHingeSpec
     formula = "Σ_k max(0, 1 − t_k·A_k)², t = 2Y − 1"
     derivative = "dA = −2t·max(0, 1 − t·A); behind identity dZ the same"
+    second_derivative = "2 where t·A < 1, else 0"
     source = "Tang 2013, Deep learning using linear support vector machines, eq. 6"
 
     def values(self, V: Array) -> Plan:
@@ -30,3 +31,6 @@ class SquaredHinge(MarginLoss):
 
     def slopes(self, V: Array) -> Plan:
         yield call(np.add, V, V, V)
+
+    def bends(self, V: Array) -> Array:
+        return 2.0 * (V > 0).astype(V.dtype)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from engine.data import Preprocessing, Table
-from engine.errors import DataError, SpecError
+from engine.errors import DataError, OutOfTime, SpecError
 from engine.inspection import (
     QUANTITIES,
     Check,
@@ -76,18 +76,24 @@ def look(subject: Subject, questions: Mapping[str, Any], limits: Limits, *, form
     if tensors.is_whole(questions["reduce"], form):
         count = sum(prod(shape_of(network, name, m)) for name in names)
         tensors.check_size(count, subject.parameters.itemsize, form, limits)
-    found = inspect(
-        network,
-        subject.parameters,
-        subject.X,
-        subject.Y,
-        quantities=quantities,
-        weights=subject.weights,
-        convention=questions["convention"],
-        orientation=questions["orientation"],
-        head=questions["head"],
-        options=subject.options,
-    )
+    until = time.monotonic() + limits.inspect_seconds
+    try:
+        found = inspect(
+            network,
+            subject.parameters,
+            subject.X,
+            subject.Y,
+            quantities=quantities,
+            weights=subject.weights,
+            convention=questions["convention"],
+            orientation=questions["orientation"],
+            head=questions["head"],
+            options=subject.options,
+            deadline=lambda: time.monotonic() > until,
+        )
+    except OutOfTime as error:
+        detail = f"It took longer than {limits.inspect_seconds} seconds: {error}."
+        raise TooLarge(detail, limit="inspect_seconds", maximum=limits.inspect_seconds) from error
     about = {
         "loss": _finite(found.loss),
         "example_losses": [_finite(loss) for loss in found.example_losses.tolist()],
@@ -228,7 +234,13 @@ def stateless(
         raise DataError("Y", f"expected shape {list(expected)}, got {list(found)}", code="wrong_shape")
     flat = _flattened(network, parameters, transpose)
     asked = dict(options or {})
-    wanted = Options(**{**asked, "after": _after(network, asked.get("after"), transpose)})
+    wanted = Options(
+        **{
+            **asked,
+            "after": _after(network, asked.get("after"), transpose),
+            "vector": _vector_of(asked.get("vector"), orientation),
+        }
+    )
     return Subject(network, flat, X, Y, STATELESS_UNITS, weights=_vector(weights), options=wanted)
 
 
@@ -246,6 +258,13 @@ def _after(network: Network, parameters: Mapping[str, Any] | None, transpose: bo
         return _flattened(network, parameters, transpose)
     except SpecError as error:
         raise SpecError("options.after", f"{error.place}: {error.message}", allowed=error.allowed) from error
+
+
+def _vector_of(named: Mapping[str, Any] | None, orientation: Orientation) -> Mapping[str, Any] | None:
+    """What is to be multiplied with, its matrices in rows."""
+    if named is None or orientation == "rows":
+        return named
+    return {name: _turned(values) for name, values in named.items()}
 
 
 def _flat(X: Any, shape: Shape) -> Array:
@@ -343,8 +362,13 @@ def of_run(
 def _options_of_run(moment: Moment, batch: Mapping[str, Any], after: Moment | None) -> Options:
     """What was asked with, and the run's own penalties."""
     training, asked = moment.spec.training, batch.get("options", {})
-    parameters = None if after is None else after.parameters
-    return Options(learning_rate=asked.get("learning_rate"), after=parameters, l1=training.l1, l2=training.l2)
+    own = {
+        "after": None if after is None else after.parameters,
+        "l1": training.l1,
+        "l2": training.l2,
+        "vector": _vector_of(asked.get("vector"), batch.get("orientation", "rows")),
+    }
+    return Options(**{**asked, **own})
 
 
 def _noise_warnings(training: TrainingSpec, quantities: Sequence[str]) -> tuple[str, ...]:

@@ -140,24 +140,58 @@ class Questions(Request):
     ] = "auto"
 
 
-LearningRate = Annotated[float | None, Field(gt=0, description="Of the step that cabs is to suit.")]
+class QuantityOptions(Request):
+    """What some quantities want to know beside the batch, wherever that comes from."""
+
+    learning_rate: Annotated[float | None, Field(gt=0, description="Of the step that cabs is to suit.")] = None
+    seed: Annotated[int, Field(ge=0, lt=2**63, strict=True, description="Of what is drawn.")] = 0
+    with_l2: Annotated[bool, Field(description="Whether curvature is that of the loss with its L2 penalty.")] = False
+    ggn_split: Annotated[
+        Literal["auto", "Z", "A"],
+        Field(description="Up to where the Gauss-Newton matrix takes the network as linear: Z[L] or A[L]."),
+    ] = "auto"
+    vector: Annotated[
+        dict[str, Parameter] | None,
+        Field(description="What H and G are multiplied with, by parameter; what is not named is 0; null is drawn."),
+    ] = None
+    eigenvalues: Annotated[int, Field(ge=1, le=20, strict=True, description="At each end.")] = 1
+    products: Annotated[int, Field(ge=1, le=1000, strict=True, description="At most so many for eigenvalues.")] = 100
+    tolerance: Annotated[float, Field(gt=0, lt=1, description="Of a residual ‖Hv − λv‖, beside the largest |λ|.")] = (
+        1e-6
+    )
+    target: Annotated[
+        Literal["loss"] | Annotated[int, Field(ge=0, strict=True)],
+        Field(description="What is attributed to the inputs: an output, counted from 0, or each example's loss."),
+    ] = "loss"
+    output: Annotated[Literal["A", "Z"], Field(description="Whose outputs: A[L]'s or Z[L]'s.")] = "A"
+    baseline: Annotated[
+        Literal["zeros", "mean"] | Parameter,
+        Field(description="Where a path of inputs begins: zeros, the mean of the batch, or a row of X."),
+    ] = "zeros"
+    rule: Annotated[
+        Literal["gauss_legendre", "midpoint", "converged"], Field(description="How the path is integrated along.")
+    ] = "gauss_legendre"
+    nodes: Annotated[int, Field(ge=1, le=500, strict=True, description="Of the path, unless it is to converge.")] = 50
+    completeness: Annotated[
+        float, Field(gt=0, lt=1, description="Of a residual, beside |F(x) − F(x′)| or 1, when it has converged.")
+    ] = 1e-6
+    noise: Annotated[float, Field(ge=0, le=1e6, description="The standard deviation of what blurs inputs.")] = 0.1
+    samples: Annotated[int, Field(ge=1, le=1000, strict=True, description="How often inputs are blurred.")] = 50
 
 
-class StatelessOptions(Request):
+class StatelessOptions(QuantityOptions):
     """What some quantities want to know beside the batch."""
 
-    learning_rate: LearningRate = None
     after: Annotated[
         dict[str, Parameter] | None, Field(description="The parameters after the step, as `parameters`, for alpha.")
     ] = None
     l1: Annotated[float | None, Field(ge=0, description="λ₁ of λ₁Σ|W|, for penalty.")] = None
-    l2: Annotated[float | None, Field(ge=0, description="λ₂ of ½λ₂ΣW², for penalty.")] = None
+    l2: Annotated[float | None, Field(ge=0, description="λ₂ of ½λ₂ΣW², for penalty and with_l2.")] = None
 
 
-class RunOptions(Request):
+class RunOptions(QuantityOptions):
     """What some quantities want to know beside the batch; a penalty is the run's own."""
 
-    learning_rate: LearningRate = None
     after: Annotated[At | None, Field(description="The moment after the step, as `at`, for alpha.")] = None
 
 

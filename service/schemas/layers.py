@@ -11,6 +11,7 @@ EXAMPLE: dict[str, Any] = {
     "source": "LeCun et al. 1998",
     "parameters": {},
     "derivative": "1 − A²",
+    "second_derivative": "−2A(1 − A²)",
 }
 
 
@@ -24,6 +25,7 @@ class EntryBody(Body):
     parameters: dict[str, Any]
     """JSON schema of each."""
     derivative: str | None = None
+    second_derivative: str | None = None
 
 
 class CatalogueBody(Body):

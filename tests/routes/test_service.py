@@ -221,6 +221,7 @@ def test_what_is_wrong_outside_of_a_body_is_named_as_a_parameter(
         ("file", ""),
         ("network.layers[2].units", "/network/layers/2/units"),
         ("parameters.W.1", "/parameters/W.1"),
+        ("options.vector.W.1", "/options/vector/W.1"),
         ("columns.size.cm [1]/~", "/columns/size.cm [1]~1~0"),
         ("rows[3].size.cm", "/rows/3/size.cm"),
         ("rows[3]", "/rows/3"),

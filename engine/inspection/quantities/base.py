@@ -1,12 +1,13 @@
 """What a quantity is: a name, an equation, and a function of one pass that was kept whole."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 
-from engine.errors import DataError, SpecError
+from engine.errors import DataError, OutOfTime, SpecError
 from engine.inspection.names import goes_by
 from engine.inspection.quantities.gradients import ExampleGradients
 from engine.layers.dense import Dense
@@ -27,6 +28,34 @@ class Options:
     """The flat parameters and statistics after the step."""
     l1: float | None = None
     l2: float | None = None
+    with_l2: bool = False
+    """Whether curvature is that of the loss with its penalty by l2."""
+    ggn_split: Literal["auto", "Z", "A"] = "auto"
+    """Up to where the generalised Gauss-Newton matrix takes the network as linear."""
+    vector: Mapping[str, Any] | None = None
+    """What a matrix is multiplied with: numbers by parameter, 0 where none are given; None draws it."""
+    eigenvalues: int = 1
+    """At each end."""
+    products: int = 100
+    """At most so many are taken to find eigenvalues."""
+    tolerance: float = 1e-6
+    """How large a residual beside the largest |eigenvalue| is small enough."""
+    target: int | Literal["loss"] = "loss"
+    """What is attributed to the inputs: one of the outputs, counted from 0, or each example's loss."""
+    output: Literal["A", "Z"] = "A"
+    """Whose numbers outputs are: A[L]'s or Z[L]'s."""
+    baseline: Literal["zeros", "mean"] | Sequence[Any] = "zeros"
+    """Where a path of inputs begins: at zeros, the mean of the batch's rows, or a row given."""
+    rule: Literal["gauss_legendre", "midpoint", "converged"] = "gauss_legendre"
+    """How an integral along that path is taken."""
+    nodes: int = 50
+    """So many gradients are taken for it; `converged` takes as many as it needs."""
+    completeness: float = 1e-6
+    """The residual at which it has converged, beside |F(x) − F(x′)| or 1, whichever is larger."""
+    noise: float = 0.1
+    """The standard deviation of what is added to inputs."""
+    samples: int = 50
+    """How often it is drawn."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +89,8 @@ class Pass:
     options: Options = field(default_factory=Options)
     asked: tuple[str, ...] = ()
     """The quantities asked for, such as variance or example_gradient.W.2; everything where none are named."""
+    deadline: Callable[[], bool] = lambda: False
+    """Whether the time for it is over."""
 
     @property
     def network(self) -> Network:
@@ -90,12 +121,31 @@ class Pass:
         """Whether a tensor was asked for: by its name, or by a part before a dot that names several."""
         return not self.asked or any(goes_by(name, asked) for asked in self.asked)
 
+    @property
+    def weights(self) -> Array | None:
+        """(m,): how often each example's loss is taken, 1 on average; None where all count alike."""
+        found = self.batch.workspace.weights
+        return None if found is None else found[:, 0]
+
+    def in_time(self) -> None:
+        """Raise OutOfTime where the time is over; what takes long asks now and then."""
+        if self.deadline():
+            raise OutOfTime("the quantities took longer than allowed; ask for fewer, or send fewer rows")
+
+    def precisely(self) -> "Pass":
+        """The same in float64."""
+        if self.parameters.dtype == np.float64:
+            return self
+        parameters = self.parameters.astype(np.float64)
+        batch = run_pass(self.network, parameters, self.batch.X, self.batch.Y, self.weights)
+        return Pass(batch, self.options, self.asked, self.deadline)
+
     def at(self, parameters: Array) -> "Pass":
         """The same examples passed with other parameters."""
-        here = self.batch.workspace
-        weights = None if here.weights is None else here.weights[:, 0]
         network, X, Y = self.network, self.batch.X, self.batch.Y
-        return Pass(run_pass(network, parameters, X, Y, weights, input_gradient=False), self.options)
+        return Pass(
+            run_pass(network, parameters, X, Y, self.weights, input_gradient=False), self.options, (), self.deadline
+        )
 
     def linears(self, quantity: str) -> list[Linear]:
         """The layers that learn, all dense ones on vectors. Raises SpecError naming one that is not."""

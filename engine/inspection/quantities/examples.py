@@ -53,11 +53,6 @@ def cosines(passed: Pass) -> dict[str, Array]:
     return {"cosine": passed.gradients.products / norms / norms[:, None]}
 
 
-def input_gradients(passed: Pass) -> dict[str, Array]:
-    """The derivative of each example's own loss, times its weight, by its inputs: dA.0, whatever the convention."""
-    return {"input_gradient": passed.batch.workspace.derivatives[0]}
-
-
 GOODFELLOW = "Goodfellow 2015, Efficient per-example gradient computations"
 
 EXAMPLES = {
@@ -102,12 +97,5 @@ EXAMPLES = {
         cost="0.4",
         source="Fort, Nowak, Jastrzębski & Narayanan 2019, Stiffness: a new perspective on generalization",
         of=cosines,
-    ),
-    "input_gradient": Quantity(
-        equation="∂ℓ_i/∂x_i = dA[0]",
-        shape="(m, n_in)",
-        cost="0",
-        source="Simonyan, Vedaldi & Zisserman 2014, Deep inside convolutional networks, §3",
-        of=input_gradients,
     ),
 }

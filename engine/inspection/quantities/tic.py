@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from engine.inspection.quantities.base import Pass, scalar
+from engine.inspection.quantities.base import Pass, Quantity, scalar
+from engine.inspection.quantities.diagonals import diag_ggn, diag_hessian
 from engine.parameters import Array
 
 EPSILON = 1e-7
@@ -22,3 +23,37 @@ def criterion(quantity: str, passed: Pass, curvature: Mapping[str, Array]) -> di
         f"{quantity}.diagonal": scalar(ratios, passed),
         f"{quantity}.trace": scalar(noise / (curvatures + EPSILON), passed),
     }
+
+
+def by_ggn(passed: Pass) -> dict[str, Array]:
+    """Takeuchi's criterion over G: the noise beside the curvature, element by element and whole."""
+    return criterion("tic_ggn", passed, diag_ggn(passed, split=passed.options.ggn_split, quantity="tic_ggn"))
+
+
+def by_hessian(passed: Pass) -> dict[str, Array]:
+    """Takeuchi's criterion over H, whose curvatures may be negative."""
+    return criterion("tic_hessian", passed, diag_hessian(passed, quantity="tic_hessian"))
+
+
+SOURCE = (
+    "Thomas, Pedregosa, van Merriënboer, Manzagol, Bengio & Le Roux 2020, On the interplay between noise and "
+    "curvature, with the ε of Cockpit"
+)
+
+TIC = {
+    "tic_ggn": Quantity(
+        equation="diagonal: Σ_j M_j/(diag G_j + 1e-7); trace: ΣM/(tr G + 1e-7), M = (1/m)Σg_i²",
+        shape="two numbers",
+        cost="diag_ggn and second_moment",
+        source=SOURCE,
+        of=by_ggn,
+        options=("ggn_split",),
+    ),
+    "tic_hessian": Quantity(
+        equation="diagonal: Σ_j M_j/(diag H_j + 1e-7); trace: ΣM/(tr H + 1e-7), M = (1/m)Σg_i²",
+        shape="two numbers",
+        cost="diag_hessian and second_moment",
+        source=SOURCE,
+        of=by_hessian,
+    ),
+}

@@ -15,7 +15,7 @@ from engine.layers.activations.prelu import Prelu
 from engine.layers.activations.relu import Relu, ReluSpec
 from engine.layers.activations.relu6 import Relu6
 from engine.layers.activations.selu import Selu
-from engine.layers.activations.sigmoid import Sigmoid, SigmoidSpec
+from engine.layers.activations.sigmoid import Sigmoid, SigmoidSpec, logistic_slope
 from engine.layers.activations.silu import Silu
 from engine.layers.activations.softmax import Softmax, SoftmaxSpec
 from engine.layers.activations.softplus import Softplus
@@ -62,4 +62,5 @@ __all__ = [
     "SigmoidSpec",
     "SoftmaxSpec",
     "TanhSpec",
+    "logistic_slope",
 ]

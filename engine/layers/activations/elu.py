@@ -22,6 +22,7 @@ class Elu(Activation):
     spec: ClassVar[type[Choice]] = EluSpec
     formula = "A = Z where Z > 0, else α(eᶻ − 1)"
     derivative = "1 where Z > 0, else A + α"
+    second_derivative = "0 where Z > 0, else αeᶻ"
     source = "Clevert, Unterthiner & Hochreiter 2016, Fast and accurate deep network learning by ELUs, §3"
     initializer = "he_normal"
     gain: ClassVar[float] = 1.0
@@ -59,6 +60,9 @@ class Elu(Activation):
             yield call(np.add, slope, self.depth, slope)
             yield call(np.add, slope, negative, slope)
         yield call(np.multiply, slot.dy, slope, slot.dx)
+
+    def second(self, slot: Slot) -> Array:
+        return np.where(slot.x > 0, 0.0, self.depth * np.exp(np.minimum(slot.x, 0.0)))
 
     def pieces(self, slot: Slot) -> Array:
         return slot.x > 0

@@ -7,7 +7,7 @@ import numpy as np
 from engine.layers.activations.base import Activation
 from engine.layers.base import Slot
 from engine.options import Choice
-from engine.parameters import Shapes
+from engine.parameters import Array, Shapes
 from engine.plans import Plan, call
 
 
@@ -21,6 +21,7 @@ class Exponential(Activation):
     spec = ExponentialSpec
     formula = "A = eᶻ"
     derivative = "A"
+    second_derivative = "A"
     source = "McCullagh & Nelder 1989, Generalized linear models, §2.2 (the inverse of the log link)"
     range = "positive"
 
@@ -33,3 +34,6 @@ class Exponential(Activation):
     def backward(self, slot: Slot) -> Plan:
         if slot.dx is not None:
             yield call(np.multiply, slot.dy, slot.y, slot.dx)
+
+    def second(self, slot: Slot) -> Array:
+        return slot.y

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from engine.layers.activations.base import Activation
+from engine.layers.activations.sigmoid import logistic_slope
 from engine.layers.base import Slot
 from engine.options import Choice, Field
 from engine.parameters import Array, Shape, Shapes
@@ -66,6 +67,7 @@ class Gelu(Activation):
     spec = GeluSpec
     formula = "A = Z·Φ(Z)"
     derivative = "Φ(Z) + Z·e^{−Z²/2}/√(2π); with tanh Φ + Z·Φ·(1 − Φ)·2w′"
+    second_derivative = "(2 − Z²)·e^{−Z²/2}/√(2π); with tanh Φ·(1 − Φ)·(4w′ + Z·(2w″ − 4w′²·tanh w))"
     source = "Hendrycks & Gimpel 2016, Gaussian error linear units, §2"
     initializer = "he_normal"
     backward_reads = frozenset({"x"})
@@ -100,6 +102,18 @@ class Gelu(Activation):
             yield call(np.multiply, slope, 1 / sqrt(2 * pi), slope)
         yield call(np.add, slope, share, slope)
         yield call(np.multiply, slot.dy, slope, slot.dx)
+
+    def second(self, slot: Slot) -> Array:
+        """Farther out than 40 it is 0, as e^{−Z²/2} is there."""
+        Z = slot.x.clip(-40, 40)
+        squares = np.square(Z)
+        if self.approximate == "none":
+            density: Array = (2 - squares) * np.exp(-squares / 2) / sqrt(2 * pi)
+            return density
+        w1, w2 = INNER * (1 + 3 * CUBIC * squares), 6 * INNER * CUBIC * Z
+        w = (INNER / 2) * Z * (1 + CUBIC * squares)
+        found: Array = logistic_slope(2 * w) * (2 * w1 + Z * (w2 - np.square(w1) * np.tanh(w)))
+        return found
 
     def _normal(self, slot: Slot, share: Array) -> Plan:
         """share = Φ(Z): the tail where Z < 0, else 1 − the tail, which is |[Z > 0] − tail|."""

@@ -7,7 +7,7 @@ import numpy as np
 from engine.layers.activations.base import Activation
 from engine.layers.base import Slot
 from engine.options import Choice
-from engine.parameters import Shapes
+from engine.parameters import Array, Shapes
 from engine.plans import Plan, call
 
 LARGEST = 20.0
@@ -27,6 +27,7 @@ class Mish(Activation):
     spec = MishSpec
     formula = "A = Z·T, T = tanh(log(1 + eᶻ))"
     derivative = "T + Z·σ(Z)·(1 − T²)"
+    second_derivative = "σ·(1 − T²)·(2 + Z·(1 − σ − 2T·σ)), σ = σ(Z)"
     source = "Misra 2020, Mish: a self regularized non-monotonic activation function, §3"
     initializer = "he_normal"
     backward_reads = frozenset({"x"})
@@ -58,3 +59,11 @@ class Mish(Activation):
         yield call(np.multiply, slope, slot.x, slope)
         yield call(np.add, slope, T, slope)
         yield call(np.multiply, slot.dy, slope, slot.dx)
+
+    def second(self, slot: Slot) -> Array:
+        """1 − T² is 4((E + 1)/(n + 2))²; farther out than 300 it is 0."""
+        E = np.exp(slot.x.clip(-np.inf, 300))
+        n = E * (E + 2)
+        T, sigmoid = n / (n + 2), E / (E + 1)
+        found: Array = sigmoid * 4 * np.square((E + 1) / (n + 2)) * (2 + slot.x * (1 - sigmoid - 2 * T * sigmoid))
+        return found

@@ -22,6 +22,7 @@ class Selu(Elu):
     spec = SeluSpec
     formula = "A = λZ where Z > 0, else λα(eᶻ − 1)"
     derivative = "λ where Z > 0, else A + λα"
+    second_derivative = "0 where Z > 0, else λαeᶻ"
     source = "Klambauer, Unterthiner, Mayr & Hochreiter 2017, Self-normalizing neural networks, eq. 2, 14"
     initializer = "lecun_normal"
     gain = SCALE

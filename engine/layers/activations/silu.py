@@ -5,9 +5,10 @@ from typing import Literal
 import numpy as np
 
 from engine.layers.activations.base import Activation
+from engine.layers.activations.sigmoid import logistic_slope
 from engine.layers.base import Slot
 from engine.options import Choice
-from engine.parameters import Shapes
+from engine.parameters import Array, Shapes
 from engine.plans import Plan, call
 
 
@@ -21,6 +22,7 @@ class Silu(Activation):
     spec = SiluSpec
     formula = "A = Z·σ(Z), σ(Z) = 1/(1 + e⁻ᶻ)"
     derivative = "σ(Z) + A(1 − σ(Z))"
+    second_derivative = "σ(1 − σ)(2 + Z(1 − 2σ)), σ = σ(Z)"
     source = "Elfwing, Uchibe & Doya 2018, Sigmoid-weighted linear units for neural network function approximation"
     initializer = "he_normal"
 
@@ -44,3 +46,8 @@ class Silu(Activation):
         yield call(np.multiply, slope, slot.y, slope)
         yield call(np.add, slope, sigmoid, slope)
         yield call(np.multiply, slot.dy, slope, slot.dx)
+
+    def second(self, slot: Slot) -> Array:
+        """1 − 2σ(Z) is −tanh(Z/2)."""
+        found: Array = logistic_slope(slot.x) * (2 - slot.x * np.tanh(slot.x / 2))
+        return found

@@ -9,6 +9,7 @@ from engine.layers.base import Slot
 from engine.options import Choice
 from engine.parameters import Shapes
 from engine.plans import Plan, call, largest_of_columns, matrix, sum_columns
+from engine.symmetric import OfShares, Symmetric
 
 
 class SoftmaxSpec(Choice):
@@ -24,6 +25,7 @@ class Softmax(Activation):
     spec = SoftmaxSpec
     formula = "A_k = e^{Z_k} / Σⱼ e^{Z_j}"
     derivative = "dZ = A ⊙ (dA − Σⱼ dA_j·A_j)"
+    second_derivative = "Σ_k dA_k·∂²A_k/∂Z∂Zᵀ = Eᵀ·diag(dZ)·E, E = I − 1·Aᵀ"
     source = "Bridle 1990, Probabilistic interpretation of feedforward classification network outputs"
     range = "shares"
 
@@ -47,3 +49,10 @@ class Softmax(Activation):
         yield sum_columns(product, row[:, 0])
         yield call(np.subtract, dA, row, dZ)
         yield call(np.multiply, dZ, A, dZ)
+
+    def slopes(self, slot: Slot) -> Symmetric:
+        return OfShares(slot.y, slot.y)
+
+    def bend(self, slot: Slot) -> Symmetric:
+        """With ∂A_k/∂Z = A_k·(e_k − A), deriving once more gives Σ_k dA_k·A_k·[(e_k − A)(e_k − A)ᵀ − ∂A/∂Z]."""
+        return OfShares(OfShares(slot.y, slot.y).times(slot.dy), slot.y)

@@ -5,8 +5,10 @@ from typing import Literal
 import numpy as np
 
 from engine.layers.activations.base import Activation
+from engine.layers.activations.sigmoid import logistic_slope
 from engine.layers.base import Slot
 from engine.options import Choice
+from engine.parameters import Array
 from engine.plans import Plan, call
 
 LARGEST = 40.0
@@ -23,6 +25,7 @@ class Softplus(Activation):
     spec = SoftplusSpec
     formula = "A = log(1 + eᶻ)"
     derivative = "1 − e⁻ᴬ"
+    second_derivative = "σ(Z)(1 − σ(Z))"
     source = "Dugas, Bengio, Bélisle, Nadeau & Garcia 2001, Incorporating second-order functional knowledge, eq. 5"
     range = "positive"
 
@@ -41,3 +44,6 @@ class Softplus(Activation):
         yield call(np.expm1, slope, slope)
         yield call(np.negative, slope, slope)
         yield call(np.multiply, slot.dy, slope, slot.dx)
+
+    def second(self, slot: Slot) -> Array:
+        return logistic_slope(slot.x)

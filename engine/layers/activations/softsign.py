@@ -21,6 +21,7 @@ class Softsign(Activation):
     spec = SoftsignSpec
     formula = "A = Z/(1 + |Z|)"
     derivative = "1/(1 + |Z|)²"
+    second_derivative = "−2 sign(Z)/(1 + |Z|)³, 0 at 0, where it jumps from 2 to −2"
     source = "Bergstra, Desjardins, Lamblin & Bengio 2009, Quadratic polynomials learn better image features"
     backward_reads = frozenset()
 
@@ -38,6 +39,10 @@ class Softsign(Activation):
         if slot.dx is not None:
             yield call(np.divide, slot.dy, slot.scratch["divisor"], slot.dx)
             yield call(np.divide, slot.dx, slot.scratch["divisor"], slot.dx)
+
+    def second(self, slot: Slot) -> Array:
+        found: Array = -2 * np.sign(slot.x) / (1 + np.abs(slot.x)) ** 3
+        return found
 
     def pieces(self, slot: Slot) -> Array:
         return slot.x > 0

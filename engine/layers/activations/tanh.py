@@ -5,8 +5,10 @@ from typing import Literal
 import numpy as np
 
 from engine.layers.activations.base import Activation
+from engine.layers.activations.sigmoid import logistic_slope
 from engine.layers.base import Slot
 from engine.options import Choice
+from engine.parameters import Array
 from engine.plans import Plan, call
 
 
@@ -20,6 +22,7 @@ class Tanh(Activation):
     spec = TanhSpec
     formula = "A = tanh Z"
     derivative = "1 − A²"
+    second_derivative = "−2A(1 − A²)"
     source = "LeCun, Bottou, Orr & Müller 1998, Efficient BackProp, §4.4"
 
     def forward(self, slot: Slot) -> Plan:
@@ -32,3 +35,8 @@ class Tanh(Activation):
         yield call(np.multiply, slot.y, slot.y, slope)
         yield call(np.subtract, 1.0, slope, slope)
         yield call(np.multiply, slot.dy, slope, slot.dx)
+
+    def second(self, slot: Slot) -> Array:
+        """1 − A² is 4σ(2Z)·(1 − σ(2Z))."""
+        found: Array = -8 * slot.y * logistic_slope(2 * slot.x)
+        return found

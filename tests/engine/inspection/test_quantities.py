@@ -40,7 +40,7 @@ NAMES = (
     "cancellation",
 )
 """Those the naive loop tells from gradients at one point."""
-FIRST_ORDER = (*NAMES, "input_gradient", "alpha", "dead_share", "saturated_share", "zero_share", "penalty")
+FIRST_ORDER = (*NAMES, "alpha", "dead_share", "saturated_share", "zero_share", "penalty")
 WEIGHTS = np.array([2.0, 0, 1, 3, 0.5, 1])
 
 
