@@ -58,6 +58,27 @@ def test_pruning_keeps_best_last_the_one_before_and_periodic_ones_that_fit(
     assert stored == len(kept)
 
 
+@pytest.mark.parametrize(
+    ("room", "kept"), [(10**9, list(range(1, 101))), (400, [1, 3, 5, 7, 9]), (0, [1])], ids=["all", "some", "least"]
+)
+def test_waypoints_that_do_not_fit_are_thinned_to_lie_evenly_apart(
+    database: Database, room: int, kept: list[int]
+) -> None:
+    with database.write() as session:
+        run_id = factories.run(session).id
+        for epoch in range(1, 101):
+            factories.checkpoint(session, run_id, epoch, is_waypoint=True)
+        checkpoints.prune(
+            session, run_id, keep_periodic=0, maximum_bytes=10**9, waypoint_bytes=room, steps_per_epoch=10
+        )
+        found = sorted(row.epoch for row in checkpoints.of_run(session, run_id))
+
+    assert found[: len(kept)] == kept
+    assert found[-2:] == [99, 100], "the last and the one before stay"
+    gaps = {b - a for a, b in zip(found[:-3], found[1:-2], strict=True)}
+    assert len(gaps) <= 2
+
+
 def test_an_epoch_trained_again_replaces_its_report(database: Database) -> None:
     with database.write() as session:
         run_id = factories.run(session).id
