@@ -251,8 +251,8 @@ class Batch:
     def step(self, *, scale: float) -> list[Call]:
         """All that fills the gradient of `scale` times each example's loss, as one plan: forward, loss, backward."""
         self.scale[()] = scale
-        head = self._shortcut if self.has_shortcut else [*self._general, *self._last]
-        return [*self._forward, *head, *self._backward]
+        general = [] if self.has_shortcut and self.workspace.shared else self._general
+        return [*self._forward, *general, *(self._shortcut if self.has_shortcut else self._last), *self._backward]
 
 
 def loss_plan(network: Network, head: Head, *, from_A: bool = False) -> list[Call]:

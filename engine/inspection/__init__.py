@@ -4,6 +4,7 @@ from engine.inspection.names import Orientation, check_orientation, quantity_nam
 from engine.inspection.nudge import Check, Nudge, check
 from engine.inspection.passes import Convention, Inspection, inspect
 from engine.inspection.reductions import REDUCTIONS
+from engine.inspection.replay import ObservedStep, Replay
 
 __all__ = [
     "REDUCTIONS",
@@ -11,7 +12,9 @@ __all__ = [
     "Convention",
     "Inspection",
     "Nudge",
+    "ObservedStep",
     "Orientation",
+    "Replay",
     "check",
     "check_orientation",
     "inspect",

@@ -68,14 +68,14 @@ def inspect(
         )
     m = len(X)
     scale = 1 / m if convention == "mean" else 1.0
-    batch = _pass(network, parameters, X, Y, weights, scale=scale, shortcut=head != "general")
+    batch = run_pass(network, parameters, X, Y, weights, scale=scale, shortcut=head != "general")
     tensors = _tensors(batch, names, divisor=1 if convention == "mean" else m)
     further = [quantity for quantity in dict.fromkeys(quantities) if quantity in QUANTITIES]
     if further:
         passed = Pass(
             batch
             if convention == "per_example"
-            else _pass(network, parameters, X, Y, weights, scale=1.0, shortcut=head != "general"),
+            else run_pass(network, parameters, X, Y, weights, scale=1.0, shortcut=head != "general"),
             options or Options(),
         )
         for quantity in further:
@@ -89,9 +89,10 @@ def inspect(
     )
 
 
-def _pass(
+def run_pass(
     network: Network, parameters: Array, X: Array, Y: Array, weights: Array | None, *, scale: float, shortcut: bool
 ) -> Batch:
+    """A batch with every boundary kept, after a pass of `scale` times each example's loss, times its weight."""
     workspace = Workspace(
         network, parameters, rows=len(X), shared=False, input_gradient=True, weighted=weights is not None
     )

@@ -63,7 +63,8 @@ class Chunks:
 
     Each batch is cut into `shards` fixed parts whose gradients are added in a fixed binary tree, so that the bits do
     not depend on who computes which part. `gradient` is that of the batch whose plan ran last: of its mean loss, or
-    with `of_all_rows` its share of the mean loss of all rows.
+    with `of_all_rows` its share of the mean loss of all rows. Unless `shared`, every boundary of the last batch stays
+    readable, dA[0] too.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Chunks:
         *,
         steps: int | None,
         of_all_rows: bool,
+        shared: bool = True,
     ) -> None:
         self.network, self.data, self.shards, self.of_all_rows = network, data, training.shards, of_all_rows
         self.batch_size = min(training.batch_size, len(data.X))
@@ -88,6 +90,8 @@ class Chunks:
                 parameters,
                 rows=ceil(self.batch_size / training.shards),
                 batches=self.steps,
+                shared=shared,
+                input_gradient=not shared,
                 training=True,
                 weighted=data.weights is not None,
             )

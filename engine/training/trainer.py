@@ -100,20 +100,21 @@ class Trainer:
         state, begun = self.state, perf_counter()
         with np.errstate(all="ignore"):
             if self.optimizer.full_batch:
-                self._full_step()
+                self.full_step()
                 return self._end_epoch(begun)
             order = epoch_order(len(self.data.X), seed=self.seed, epoch=state.epoch)
             while state.step < self.steps_per_epoch:
-                self._chunk(order)
+                self.chunk(order)
                 if interrupt() and state.step < self.steps_per_epoch:
                     state.seconds += perf_counter() - begun
                     return StepReport(state.epoch, state.step)
             return self._end_epoch(begun)
 
-    def _chunk(self, order: Array) -> None:
+    def chunk(self, order: Array, *, most: int | None = None) -> None:
         """The next steps: their rows gathered together, then each on its own, then their losses together."""
         state, chunks, first, size = self.state, self.chunks, self.state.step, self.chunks.batch_size
-        chunk = chunks.gather(order[first * size : (first + chunks.steps) * size])
+        steps = chunks.steps if most is None else min(chunks.steps, most)
+        chunk = chunks.gather(order[first * size : (first + steps) * size])
         square_of = chunks.gradient.dot
         for number, (plan, update) in enumerate(zip(chunk.plans, self.updates.plans(len(chunk.plans)), strict=True)):
             if self.is_random:
@@ -130,7 +131,7 @@ class Trainer:
         for step, loss in enumerate(chunks.losses(chunk), start=first):
             self._note_loss(loss, step=step)
 
-    def _full_step(self) -> None:
+    def full_step(self) -> None:
         """The one step of an epoch whose optimizer looks at all rows together."""
         state = self.state
         self.objective.measure(self.learned)
@@ -138,6 +139,7 @@ class Trainer:
         state.gradient_norm += self.objective.norm
         self.optimizer.step(self.learned, state.moments, self.objective, self._learning_rate())
         state.updates += 1
+        state.step = 1
 
     def _whole(self, gradient: Array) -> float:
         """The mean loss of all rows, with the sum of all batches' shares of its gradient."""
@@ -179,8 +181,7 @@ class Trainer:
         values["grad_norm"] = state.gradient_norm / self.steps_per_epoch
         values["seconds"] = seconds = state.seconds + perf_counter() - begun
         state.spent_seconds += seconds
-        state.epoch, state.step = state.epoch + 1, 0
-        state.running_loss = state.gradient_norm = state.seconds = 0.0
+        self._next_epoch()
         improved = self._note_best(values[self.monitor])
         return EpochReport(
             epoch=state.epoch,
@@ -189,6 +190,22 @@ class Trainer:
             improved=improved,
             reason=reason_to_stop(state, self.training),
         )
+
+    def pass_epoch(self, monitored: float | None) -> None:
+        """Leave an epoch that was measured before, without measuring it again: `monitored` is what was found then."""
+        self._next_epoch()
+        if monitored is not None:
+            self.rates.schedule.note(self.state.plateau, self._sign * monitored)
+
+    def _next_epoch(self) -> None:
+        state = self.state
+        state.epoch, state.step = state.epoch + 1, 0
+        state.running_loss = state.gradient_norm = state.seconds = 0.0
+
+    @property
+    def _sign(self) -> int:
+        """What makes less of the monitored number better."""
+        return -1 if rises(self.monitor) else 1
 
     def _evaluate(self, part: Part, X: Array) -> dict[str, float | None]:
         truth = self.truths[part]
@@ -209,7 +226,7 @@ class Trainer:
     def _note_best(self, value: float | None) -> bool:
         """Keep the parameters if they are the best so far, and count the epochs without enough improvement."""
         state, stopping = self.state, self.training.early_stopping
-        sign = -1 if rises(self.monitor) else 1
+        sign = self._sign
         min_delta = stopping.min_delta if stopping else 0.0
         state.stale_epochs += 1
         if value is None:

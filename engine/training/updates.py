@@ -61,7 +61,9 @@ class Updates:
             plan.append(call(state.accumulated.fill, 0))
         if training.clip:
             plan += CLIPS[training.clip.type](training.clip).plan(layout, gradient)
-        plan += [*penalty_plan(training.l1, training.l2, layout, learned, gradient), *self.updater.plan]
+        plan += penalty_plan(training.l1, training.l2, layout, learned, gradient)
+        prepared = len(plan)
+        plan += self.updater.plan
         if training.max_norm:
             plan += max_norm_plan(training.max_norm, layout, learned)
         if state.average is not None:
@@ -70,6 +72,8 @@ class Updates:
         """What the numbers are to be in each of the next updates."""
         self.changes = [[call(np.copyto, numbers, row), *plan] for row in self.ahead]
         """The plan of each of the next updates."""
+        self.prepared = 1 + prepared
+        """So many calls of it make the optimizer's gradient of the batch's own: the mean, clipped, and the penalty."""
 
     def plans(self, steps: int) -> list[list[Call]]:
         """What each of the next steps does once its gradient is there; the state counts their updates as made."""
