@@ -13,50 +13,53 @@ import numpy as np
 
 from engine.layers import ACTIVATIONS, LAYERS, Layer, Slot
 from engine.layers.activations.gelu import CUBIC, INNER, TAIL
+from engine.layers.residual import Part
 from engine.losses import LOSSES, Head
 from engine.parameters import Array
 
-Form = Callable[[Any, Slot], Array]
+Complex = Any
+"""An array of complex numbers, of which NumPy's own types lose track in arithmetic."""
+Form = Callable[[Any, Slot], Complex]
 """Y of a layer and its slot."""
-LossForm = Callable[[Any, Head], Array]
+LossForm = Callable[[Any, Head], Complex]
 """Each example's loss of a loss and its head."""
 
 
-def positive(z: Array) -> Array:
+def positive(z: Complex) -> Complex:
     """max(0, z)."""
     return np.where(z.real > 0, z, 0)
 
 
-def size(z: Array) -> Array:
+def size(z: Complex) -> Complex:
     """|z|."""
     return np.where(z.real < 0, -z, z)
 
 
-def log_1_plus(z: Array) -> Array:
+def log_1_plus(z: Complex) -> Complex:
     """log(1 + z), the real part with all its digits where z is small."""
     found = np.empty(z.shape, complex)
     found.real, found.imag = np.log1p(z.real), np.arctan2(z.imag, 1 + z.real)
     return found
 
 
-def sigmoid(z: Array) -> Array:
+def sigmoid(z: Complex) -> Complex:
     """1/(1 + e⁻ᶻ), without an overflow on either side."""
     e = np.exp(-size(z))
     return np.where(z.real > 0, 1, e) / (1 + e)
 
 
-def softplus(z: Array) -> Array:
+def softplus(z: Complex) -> Complex:
     """log(1 + eᶻ)."""
     return positive(z) + log_1_plus(np.exp(-size(z)))
 
 
-def log_softmax(z: Array) -> Array:
+def log_softmax(z: Complex) -> Complex:
     """log softmax along the last axis."""
     z = z - z.real.max(axis=-1, keepdims=True)
     return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
 
 
-def normal(z: Array) -> Array:
+def normal(z: Complex) -> Complex:
     """Φ(z), by the tail that is accurate however far out."""
     u = size(z)
     p, q = (np.polyval(coefficients[::-1], u) for coefficients in TAIL["float64"])
@@ -64,49 +67,49 @@ def normal(z: Array) -> Array:
     return np.where(z.real > 0, 1 - tail, tail)
 
 
-def elu(layer: Any, slot: Slot) -> Array:
+def elu(layer: Any, slot: Slot) -> Complex:
     """Also SELU's."""
     z = slot.x
     return layer.gain * positive(z) + layer.depth * np.expm1(z - positive(z))
 
 
-def gelu(layer: Any, slot: Slot) -> Array:
+def gelu(layer: Any, slot: Slot) -> Complex:
     z = slot.x
     share = sigmoid(INNER * (z + CUBIC * z**3)) if layer.approximate == "tanh" else normal(z)
     return z * share
 
 
-def prelu(layer: Any, slot: Slot) -> Array:
+def prelu(layer: Any, slot: Slot) -> Complex:
     return positive(slot.x) + slot.params["slope"] * (slot.x - positive(slot.x))
 
 
-def softmax(layer: Any, slot: Slot) -> Array:
+def softmax(layer: Any, slot: Slot) -> Complex:
     e = np.exp(slot.x - slot.x.real.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
 
 
-def within(z: Array, low: float, high: float) -> Array:
+def within(z: Complex, low: float, high: float) -> Complex:
     """z kept between two real numbers."""
     return np.where(z.real <= low, low, np.where(z.real >= high, high, z))
 
 
-def embedding(layer: Any, slot: Slot) -> Array:
+def embedding(layer: Any, slot: Slot) -> Complex:
     return looked_up(slot.params["W"], slot.x, np.array(layer.vocabulary_size))
 
 
-def category_embedding(layer: Any, slot: Slot) -> Array:
+def category_embedding(layer: Any, slot: Slot) -> Complex:
     ids = slot.x[:, layer.numbers :]
     starts = np.cumsum(layer.levels) - layer.levels
     vectors = slot.params["W"][rounded(ids, layer.levels) + starts]
     return np.concatenate([slot.x[:, : layer.numbers], vectors.reshape(len(ids), -1)], axis=1)
 
 
-def looked_up(W: Array, ids: Array, count: Array) -> Array:
+def looked_up(W: Array, ids: Array, count: Array) -> Complex:
     """Each id's row of W; an id has no derivative."""
     return W[rounded(ids, count)]
 
 
-def rounded(ids: Array, count: Array) -> Array:
+def rounded(ids: Array, count: Array) -> Complex:
     """The nearest ids from 0 to count − 1."""
     return np.rint(np.fmin(np.fmax(ids.real, 0), count - 1)).astype(np.intp)
 
@@ -134,11 +137,41 @@ FORMS: dict[type[Layer], Form] = {
     LAYERS["category_embedding"]: category_embedding,
 }
 
+PLAIN: frozenset[type[Layer]] = frozenset(
+    {
+        Part,
+        *(
+            LAYERS[name]
+            for name in (
+                "dense",
+                "conv1d",
+                "conv2d",
+                "max_pool",
+                "average_pool",
+                "global_max_pool",
+                "global_average_pool",
+                "flatten",
+                "reshape",
+                "dropout",
+                "alpha_dropout",
+                "gaussian_noise",
+                "batch_norm",
+                "layer_norm",
+                "rms_norm",
+                "gru",
+                "lstm",
+                "residual",
+            )
+        ),
+    }
+)
+"""Those whose own plan serves."""
+
 
 # Losses ------------------------------------------------------------------------------------------------------------
 
 
-def where_any(Y: Array, z: Array) -> Array:
+def where_any(Y: Array, z: Array) -> Complex:
     """z, or 1 where Y is 0, so that 0·log 0 and 0/0 are 0."""
     return np.where(Y == 0, 1, z)
 
@@ -146,7 +179,7 @@ def where_any(Y: Array, z: Array) -> Array:
 def residual(rho: Callable[[Any, Array], Array]) -> tuple[LossForm, LossForm]:
     """Both ways of Σ_k ρ(A_k − Y_k), which are one."""
 
-    def form(loss: Any, head: Head) -> Array:
+    def form(loss: Any, head: Head) -> Complex:
         return rho(loss, head.A - head.Y).sum(axis=1)
 
     return form, form
@@ -155,70 +188,70 @@ def residual(rho: Callable[[Any, Array], Array]) -> tuple[LossForm, LossForm]:
 def margin(rho: Callable[[Array], Array]) -> tuple[LossForm, LossForm]:
     """Both ways of Σ_k ρ(max(0, 1 − t_k·A_k)), which are one."""
 
-    def form(loss: Any, head: Head) -> Array:
+    def form(loss: Any, head: Head) -> Complex:
         return rho(positive(1 - (2 * head.Y - 1) * head.A)).sum(axis=1)
 
     return form, form
 
 
-def huber(loss: Any, R: Array) -> Array:
+def huber(loss: Any, R: Array) -> Complex:
     return np.where(size(R).real > loss.delta, loss.delta * (size(R) - loss.delta / 2), R * R / 2)
 
 
-def quantile(loss: Any, R: Array) -> Array:
+def quantile(loss: Any, R: Array) -> Complex:
     return np.where(R.real > 0, (1 - loss.quantile) * R, -loss.quantile * R)
 
 
-def log_cosh(loss: Any, R: Array) -> Array:
+def log_cosh(loss: Any, R: Array) -> Complex:
     return size(R) + log_1_plus(np.expm1(-2 * size(R)) / 2)
 
 
-def binary_cross_entropy_of_Z(loss: Any, head: Head) -> Array:
+def binary_cross_entropy_of_Z(loss: Any, head: Head) -> Complex:
     Z, T = head.Z, _shared_out(head.Y, loss.label_smoothing, 2)
     return (loss.pos_weight * T * softplus(-Z) + (1 - T) * softplus(Z)).sum(axis=1)
 
 
-def binary_cross_entropy_of_A(loss: Any, head: Head) -> Array:
+def binary_cross_entropy_of_A(loss: Any, head: Head) -> Complex:
     A, T = head.A, _shared_out(head.Y, loss.label_smoothing, 2)
     yes, no = loss.pos_weight * T * np.log(where_any(T, A)), (1 - T) * np.log(where_any(1 - T, 1 - A))
     return -(yes + no).sum(axis=1)
 
 
-def cross_entropy_of_Z(loss: Any, head: Head) -> Array:
+def cross_entropy_of_Z(loss: Any, head: Head) -> Complex:
     T = _shared_out(head.Y, loss.label_smoothing, head.Y.shape[1])
     return -(T * log_softmax(head.Z)).sum(axis=1)
 
 
-def cross_entropy_of_A(loss: Any, head: Head) -> Array:
+def cross_entropy_of_A(loss: Any, head: Head) -> Complex:
     T = _shared_out(head.Y, loss.label_smoothing, head.Y.shape[1])
     return -(T * np.log(where_any(T, head.A))).sum(axis=1)
 
 
-def _shared_out(Y: Array, smoothing: float, classes: int) -> Array:
+def _shared_out(Y: Array, smoothing: float, classes: int) -> Complex:
     return (1 - smoothing) * Y + smoothing / classes
 
 
-def binary_focal_of_Z(loss: Any, head: Head) -> Array:
+def binary_focal_of_Z(loss: Any, head: Head) -> Complex:
     M, w = (1 - 2 * head.Y) * head.Z, _either(loss, head.Y)
     return (w * np.exp(-loss.gamma * softplus(-M)) * softplus(M)).sum(axis=1)
 
 
-def binary_focal_of_A(loss: Any, head: Head) -> Array:
+def binary_focal_of_A(loss: Any, head: Head) -> Complex:
     is_yes, w = head.Y.real > 0.5, _either(loss, head.Y)
     p, q = np.where(is_yes, head.A, 1 - head.A), np.where(is_yes, 1 - head.A, head.A)
     return -(w * q**loss.gamma * np.log(p)).sum(axis=1)
 
 
-def _either(loss: Any, Y: Array) -> Array:
+def _either(loss: Any, Y: Array) -> Complex:
     return np.where(Y.real > 0.5, loss.yes, loss.no)
 
 
-def focal_of_Z(loss: Any, head: Head) -> Array:
+def focal_of_Z(loss: Any, head: Head) -> Complex:
     logs = log_softmax(head.Z)
     return -(head.Y * (-np.expm1(logs)) ** loss.gamma * logs).sum(axis=1)
 
 
-def focal_of_A(loss: Any, head: Head) -> Array:
+def focal_of_A(loss: Any, head: Head) -> Complex:
     return -(head.Y * (1 - head.A) ** loss.gamma * np.log(where_any(head.Y, head.A))).sum(axis=1)
 
 

@@ -57,9 +57,7 @@ def inspect(
     """
     names = quantity_names(network, quantities, QUANTITIES)
     check_orientation(network, orientation)
-    network.layers[0].check(X)
-    network.loss.check(Y)
-    check_weights("weights", weights, len(X))
+    check_batch(network, X, Y, weights)
     if head == "shortcut" and not network.has_canonical_head:
         raise DataError(
             "head",
@@ -87,6 +85,13 @@ def inspect(
         head="shortcut" if head != "general" and network.has_canonical_head else "general",
         tensors={name: array.T if orientation == "columns" else array for name, array in tensors.items()},
     )
+
+
+def check_batch(network: Network, X: Array, Y: Array, weights: Array | None) -> None:
+    """Raise DataError for inputs, targets or weights that a network's first layer, its loss or a mean can't work on."""
+    network.layers[0].check(X)
+    network.loss.check(Y)
+    check_weights("weights", weights, len(X))
 
 
 def run_pass(
