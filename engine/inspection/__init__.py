@@ -5,6 +5,7 @@ from engine.inspection.nudge import Check, Nudge, check
 from engine.inspection.passes import Convention, Inspection, inspect
 from engine.inspection.reductions import REDUCTIONS
 from engine.inspection.replay import ObservedStep, Replay
+from engine.inspection.targets import targets_of
 
 __all__ = [
     "REDUCTIONS",
@@ -20,5 +21,6 @@ __all__ = [
     "inspect",
     "quantity_names",
     "shape_of",
+    "targets_of",
     "tensor_names",
 ]

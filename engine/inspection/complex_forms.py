@@ -45,12 +45,12 @@ def log_1_plus(z: Complex) -> Complex:
 def sigmoid(z: Complex) -> Complex:
     """1/(1 + e⁻ᶻ), without an overflow on either side."""
     e = np.exp(-size(z))
-    return np.where(z.real > 0, 1, e) / (1 + e)
+    return np.where(z.real < 0, e, 1) / (1 + e)
 
 
 def softplus(z: Complex) -> Complex:
     """log(1 + eᶻ)."""
-    return positive(z) + log_1_plus(np.exp(-size(z)))
+    return np.where(z.real < 0, 0, z) + log_1_plus(np.exp(-size(z)))
 
 
 def log_softmax(z: Complex) -> Complex:
@@ -63,8 +63,8 @@ def normal(z: Complex) -> Complex:
     """Φ(z), by the tail that is accurate however far out."""
     u = size(z)
     p, q = (np.polyval(coefficients[::-1], u) for coefficients in TAIL["float64"])
-    tail = np.exp(-z * z / 2) * p / q
-    return np.where(z.real > 0, 1 - tail, tail)
+    tail = np.exp(-u * u / 2) * p / q
+    return np.where(z.real < 0, tail, 1 - tail)
 
 
 def elu(layer: Any, slot: Slot) -> Complex:

@@ -2,8 +2,8 @@
 
 A central difference D(h) = (L(w + h) − L(w − h))/2h costs two forward passes for one number, so it is no way to
 train. Two of them cancel the leading error (Richardson 1911), D(h) + (D(h) − D(2h))/3. What is left is below that
-correction plus the rounding, 4ε(|L| + max|Z[L]|)/h, since a small loss is the difference of larger numbers: their sum
-is the error bar.
+correction plus the rounding, 4ε(1 + |L|)(1 + max|Z[L]|)/h, since a small loss is the difference of larger numbers and a
+large one may be an exponential of Z[L]: their sum is the error bar.
 
 A complex step Im L(w + ih)/h subtracts nothing, so that h may be as small as one likes and nothing but rounding is left
 (Squire & Trapp 1998, Using complex variables to estimate derivatives of real functions). The bar is sixteen times the
@@ -76,7 +76,7 @@ class Central:
     def __init__(self, forward: Forward) -> None:
         self.forward = forward
         self.real = RealSteps(forward)
-        self.magnitude = abs(self.real.loss) + float(np.abs(forward.batch.head.Z).max())
+        self.magnitude = (1 + abs(self.real.loss)) * (1 + float(np.abs(forward.batch.head.Z).max()))
 
     @property
     def passes(self) -> int:

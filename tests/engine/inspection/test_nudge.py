@@ -18,7 +18,7 @@ from engine.losses import LOSSES
 from engine.network import Network
 from engine.parameters import Array
 from engine.plans import Plan, call
-from tests.engine.factories import HEADS, dense, network, rows, targets
+from tests.engine.factories import HEADS, dense, head_of, network, rows, targets
 from tests.engine.reference import drawing
 from tests.engine.test_random_networks import CASES, built
 
@@ -158,6 +158,23 @@ def test_next_to_nothing_a_loss_has_no_derivative_that_a_step_could_measure() ->
     assert found.nudges[0].analytic == -np.inf
     assert found.nudges[0].verdict == "below_noise"
     assert found.nudges[0].error_bar == np.inf
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("size", [0, 1, 100], ids=["exact zeros", "plain", "saturated"])
+def test_every_activation_and_loss_passes_where_all_is_zero_and_where_all_is_saturated(
+    activation: str, size: int
+) -> None:
+    for loss in LOSSES:
+        net = network(dense(3, activation), dense(3, head_of(loss)), loss=loss)
+        flat = net.initial_parameters(seed=3, dtype="float64") * size
+        X, Y = rows(4), targets(loss, 4, 3)
+        X[0] = 0
+
+        found = check(net, flat, X, Y, targets=["W", "b", "Z", "A"], method="complex")
+
+        assert set(found.verdicts) <= {"ok", "kink", "below_noise"}, loss
+        assert size != 1 or found.verdicts["ok"] > len(found.nudges) / 2
 
 
 # Every tensor, by every method -------------------------------------------------------------------------------------
