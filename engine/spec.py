@@ -175,6 +175,9 @@ class TrainingSpec(Spec):
 ColumnName = Annotated[str, Field(min_length=1, max_length=500)]
 
 
+RowNumber = Annotated[int, Field(ge=0, le=2**53, strict=True)]
+
+
 class SplitSpec(Spec):
     """Which share of the rows validates and which tests; the rest trains. Rows are drawn at random, unless told how."""
 
@@ -186,6 +189,9 @@ class SplitSpec(Spec):
     part: ColumnName | None = Field(None, description="A column that says train, validation or test of every row.")
     folds: int | None = Field(None, ge=2, le=1000, strict=True, description="Of as many equal parts one tests,")
     fold: int = Field(0, ge=0, strict=True, description="this one, counted from 0 (k-fold cross-validation).")
+    without: tuple[RowNumber, ...] = Field(
+        (), max_length=100_000, description="Rows of the dataset, by number, that are not to train on."
+    )
 
     @model_validator(mode="after")
     def _is_of_one_kind(self) -> Self:

@@ -30,6 +30,8 @@ from service.routes import (
     predictions,
     runs,
     splits,
+    steps,
+    timelines,
 )
 from service.security import Door
 from service.settings import Settings
@@ -45,6 +47,8 @@ ROUTERS = (
     splits.router,
     evaluations.router,
     inspections.router,
+    steps.router,
+    timelines.router,
     layers.router,
     health.router,
     limits.router,

@@ -8,10 +8,13 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -20,7 +23,10 @@ THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"
 UNKNOWN_EXIT = 255
 """The exit code that is read where the process that started a child, and alone knows its end, is itself gone."""
 
-PRELOADED = ["service.preload", "service.worker.process", "service.domain.ingestion"]
+PRELOADED = ["service.preload", "service.worker.process", "service.domain.ingestion", "service.domain.journeys"]
+
+
+_starting = threading.Lock()
 
 
 class NotStarted(Exception):  # noqa: N818 - what happened
@@ -66,6 +72,17 @@ def context() -> ForkServerContext | SpawnContext:
     return found
 
 
+def start(process: BaseProcess) -> None:
+    """Start a process that does not run this program's main file again, as Python would: nothing of it is needed."""
+    with _starting:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            process.start()
+        finally:
+            sys.modules["__main__"] = main
+
+
 def let_signals_in() -> None:
     """In a process just started: from now on signals reach it. Call once their handlers are set."""
     if hasattr(signal, "pthread_sigmask"):
@@ -90,7 +107,7 @@ def apart(
     receiver, sender = started.Pipe(duplex=False)
     process = started.Process(target=_answer, args=(sender, memory_bytes, expected, work, arguments), daemon=True)
     try:
-        process.start()
+        start(process)
     except (EOFError, ConnectionError) as error:
         receiver.close()
         raise NotStarted from error

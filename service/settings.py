@@ -41,6 +41,7 @@ class Limits(BaseSettings):
     queued_runs: Positive = 10_000
     checkpoint_bytes: Annotated[int, Field(ge=1, le=10**9)] = 10**9
     checkpoint_bytes_per_run: Positive = 512 * MIB
+    waypoint_bytes_per_run: Annotated[int, Field(ge=0)] = 128 * MIB
     predict_rows: Positive = 100_000
     evaluate_numbers: Positive = 200_000_000
     inspect_rows: Positive = 4_096
@@ -48,6 +49,7 @@ class Limits(BaseSettings):
     inspect_workspace_numbers: Positive = 50_000_000
     check_nudges: Positive = 2_000
     check_seconds: Positive = 20
+    replay_seconds: Positive = 60
 
 
 class Settings(BaseSettings):
@@ -68,6 +70,9 @@ class Settings(BaseSettings):
     worker_threads: Positive = Field(1, description="BLAS threads of each worker; part of a run's fingerprint.")
     lease_seconds: Annotated[float, Field(gt=0)] = 15.0
     checkpoint_seconds: Annotated[float, Field(gt=0)] = 10.0
+    replay_seconds: Annotated[
+        float, Field(gt=0, description="How far apart, in seconds of training, the states are that steps replay from.")
+    ] = 1.0
     shutdown_seconds: Annotated[float, Field(gt=0)] = 8.0
     read_seconds: Annotated[float, Field(gt=0, description="How long a body may stand still.")] = 30.0
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -119,9 +119,11 @@ class Preprocessing:
             strata = self.class_codes(table, usable) if self.is_stratified else None
             groups = None if spec.group is None else table.text(spec.group, usable).codes
             parts = split_rows(len(usable), spec, seed=self.seed, strata=strata, groups=groups)
-        if not len(parts.train):
+        train = usable[parts.train]
+        train = train[~np.isin(train, spec.without)] if spec.without else train
+        if not len(train):
             raise DataError("split", "expected rows that are left to train on, got none", code="empty_part")
-        return Split(usable[parts.train], usable[parts.validation], usable[parts.test])
+        return Split(train, usable[parts.validation], usable[parts.test])
 
     def class_codes(self, table: Table, rows: Array) -> Array | None:
         """For each of the rows the place of its class, of a single target of classes; None of other targets."""

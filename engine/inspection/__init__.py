@@ -2,9 +2,10 @@
 
 from engine.inspection.names import Orientation, check_orientation, quantity_names, shape_of, tensor_names
 from engine.inspection.nudge import Check, Nudge, check
+from engine.inspection.observation import ObservedStep, Observer
 from engine.inspection.passes import Convention, Inspection, inspect
 from engine.inspection.reductions import REDUCTIONS
-from engine.inspection.replay import ObservedStep, Replay
+from engine.inspection.replay import Replay
 from engine.inspection.targets import targets_of
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Inspection",
     "Nudge",
     "ObservedStep",
+    "Observer",
     "Orientation",
     "Replay",
     "check",

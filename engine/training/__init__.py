@@ -5,7 +5,7 @@ So a training that is stopped at any report and taken up again from its state en
 """
 
 from engine.training.data import TrainingData
-from engine.training.order import batch_rows, epoch_order
+from engine.training.order import batch_rows, epoch_order, steps_per_epoch
 from engine.training.reports import EpochReport, Reason, StepReport, monitored, reason_to_stop
 from engine.training.state import Best, TrainingState
 from engine.training.trainer import train
@@ -24,5 +24,6 @@ __all__ = [
     "epoch_order",
     "monitored",
     "reason_to_stop",
+    "steps_per_epoch",
     "train",
 ]

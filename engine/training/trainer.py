@@ -18,7 +18,7 @@ from engine.training.chunks import Chunk, Chunks
 from engine.training.data import TrainingData
 from engine.training.divergence import EXPLOSION, Found, largest, not_finite, too_large
 from engine.training.full_batch import Objective
-from engine.training.order import epoch_order
+from engine.training.order import epoch_order, steps_per_epoch
 from engine.training.reports import EpochReport, StepReport, monitored, reason_to_stop
 from engine.training.state import Best, TrainingState
 from engine.training.updates import LearningRates, Updates, check_updates
@@ -71,7 +71,7 @@ class Trainer:
         self.chunks = Chunks(
             network, data, training, state.parameters, steps=steps_at_once, of_all_rows=self.optimizer.full_batch
         )
-        self.steps_per_epoch = 1 if self.optimizer.full_batch else self.chunks.batches
+        self.steps_per_epoch = steps_per_epoch(training, len(data.X))
         self.rates = LearningRates(training)
         self.learned = state.parameters[: network.parameter_count]
         self.served = state.parameters if state.average is None else state.average

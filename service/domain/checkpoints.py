@@ -3,7 +3,7 @@
 import io
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,10 +24,11 @@ _MOMENT = re.compile(r"best|last|epoch:(?P<epoch>\d{1,9})|checkpoint:(?P<checkpo
 
 @dataclass(frozen=True)
 class Moment:
-    """A run's network at one stored moment."""
+    """A run's network at one moment."""
 
     run_id: str
     checkpoint_id: str
+    """Empty where it was not stored, but computed again."""
     epoch: int
     step: int
     spec: RunSpec
@@ -35,6 +36,8 @@ class Moment:
     network: Network
     parameters: Array
     fingerprint: dict[str, Any]
+    replay: dict[str, Any] = field(default_factory=lambda: {"status": "stored"})
+    """How it was computed again."""
 
 
 def id_of(session: Session, run_id: str, at: str) -> str:
@@ -71,8 +74,28 @@ def find(session: Session, run_id: str, at: str) -> CheckpointRow:
 
 
 def moment(session: Session, run: RunRow, at: str) -> Moment:
-    """The network with the parameters of a checkpoint."""
-    row = find(session, run.id, at)
+    """The network with the parameters of a checkpoint, as `id_of` finds it."""
+    return _moment(session, run, find(session, run.id, at))
+
+
+def stored_row(session: Session, run: RunRow, at: str) -> CheckpointRow | None:
+    """The checkpoint that `at` names; None where it names none that is stored, or a moment that never is one."""
+    match = _MOMENT.fullmatch(at)
+    if match is None:
+        return None
+    if match["epoch"] is None:
+        return find(session, run.id, at)
+    found = store.id_of(session, run.id, epoch=int(match["epoch"]))
+    return None if found is None else session.get_one(CheckpointRow, found)
+
+
+def stored_moment(session: Session, run: RunRow, at: str) -> Moment | None:
+    """The network with the parameters of a checkpoint; None where `stored_row` finds none."""
+    row = stored_row(session, run, at)
+    return None if row is None else _moment(session, run, row)
+
+
+def _moment(session: Session, run: RunRow, row: CheckpointRow) -> Moment:
     spec = RunSpec.model_validate(run.resolved)
     preprocessing = Preprocessing.from_json(run.preprocessing)
     network = Network.of(spec, n_in=preprocessing.n_in)

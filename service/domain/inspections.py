@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.data import Table
+from engine.data import Preprocessing, Table
 from engine.errors import DataError
 from engine.inspection import (
     REDUCTIONS,
@@ -63,14 +63,8 @@ def look(subject: Subject, questions: Mapping[str, Any], limits: Limits) -> Answ
     _check_size(subject, limits)
     names = quantity_names(subject.network, questions["quantities"])
     m = len(subject.X)
-    asked = sum(prod(shape_of(subject.network, name, m)) for name in names)
-    if questions["reduce"] == "full" and asked > limits.inspect_numbers:
-        raise TooLarge(
-            f"The answer would hold {asked} numbers, at most {limits.inspect_numbers} are allowed; ask for fewer "
-            "quantities or rows, or for reduce stats or norm.",
-            limit="inspect_numbers",
-            maximum=limits.inspect_numbers,
-        )
+    if questions["reduce"] == "full":
+        check_numbers(sum(prod(shape_of(subject.network, name, m)) for name in names), limits)
     found = inspect(
         subject.network,
         subject.parameters,
@@ -165,6 +159,17 @@ def _check_warnings(found: Check, limits: Limits) -> list[str]:
     if found.is_complete:
         return []
     return [f"stopped after {limits.check_seconds} seconds with {len(found.nudges)} numbers nudged"]
+
+
+def check_numbers(count: int, limits: Limits) -> None:
+    """TooLarge for an answer of more numbers than it may hold."""
+    if count > limits.inspect_numbers:
+        raise TooLarge(
+            f"The answer would hold {count} numbers, at most {limits.inspect_numbers} are allowed; ask for fewer "
+            "quantities or rows, or for reduce stats or norm.",
+            limit="inspect_numbers",
+            maximum=limits.inspect_numbers,
+        )
 
 
 def _finite(value: float | None) -> float | None:
@@ -282,9 +287,14 @@ def of_run(
     parameters = moment.parameters.astype(dtype or moment.parameters.dtype)
     preprocessing, network = moment.preprocessing, moment.network
     weights = _vector(batch.get("weights"))
-    about: Answer = {"run": moment.run_id, "checkpoint": moment.checkpoint_id, "epoch": moment.epoch}
-    in_numbers = STANDARDISED if network.loss.standardises else OWN_UNITS
-    units = in_numbers if preprocessing.facts.task == "regression" else NATS
+    about: Answer = {
+        "run": moment.run_id,
+        "checkpoint": moment.checkpoint_id or None,
+        "epoch": moment.epoch,
+        "step": moment.step,
+        "replay": moment.replay,
+    }
+    units = units_of(network, preprocessing)
     if batch.get("rows") is not None:
         _check_rows(len(batch["rows"]), limits)
         encoded = preprocessing.encode_rows(
@@ -301,6 +311,13 @@ def of_run(
     Y = preprocessing.encode_targets(table, numbers, dtype=parameters.dtype, n_out=network.n_out)
     warnings = _step_warnings(network) if batch.get("step") else ()
     return Subject(network, parameters, X, Y, units, {**about, "row_numbers": numbers.tolist()}, warnings, weights)
+
+
+def units_of(network: Network, preprocessing: Preprocessing) -> str:
+    """What a run's losses and gradients are measured in."""
+    if preprocessing.facts.task != "regression":
+        return NATS
+    return STANDARDISED if network.loss.standardises else OWN_UNITS
 
 
 BATCHES = ("rows", "dataset_rows", "step")

@@ -19,7 +19,7 @@ from engine.network import Network
 from engine.optimizers import OPTIMIZERS
 from engine.parameters import Array
 from engine.spec import RunSpec, resolve
-from engine.training import TrainingData, check_updates
+from engine.training import TrainingData, check_updates, steps_per_epoch
 from service.domain.inputs import check_inputs
 from service.errors import Fault, TooLarge, Unavailable, Unprocessable
 from service.processes import Lost, NotStarted, apart
@@ -62,6 +62,8 @@ class Parts:
     """A run's encoded rows."""
 
     training: TrainingData
+    train_rows: Array
+    """Which rows of the dataset those to train on are."""
     X_test: Array
     Y_test: Array
     weights_test: Array | None
@@ -156,7 +158,7 @@ def plan_of(
     """The plan of a resolved spec. Raises TooLarge where it would take more than the limits allow."""
     check_updates(network, resolved.training)
     batch = min(resolved.training.batch_size, rows["train"])
-    steps = ceil(rows["train"] / batch)
+    steps = steps_per_epoch(resolved.training, rows["train"])
     encoded = _encoded_bytes(resolved, network, rows)
     is_on_disk = encoded > limits.encoded_bytes_in_memory
     memory = _memory_bytes(resolved, network, rows, batch, is_on_disk=is_on_disk)
@@ -224,7 +226,7 @@ def parts(
         preprocessing.weights(table, split.train),
         preprocessing.weights(table, split.validation) if X_validation is not None else None,
     )
-    return Parts(training, *encode(split.test), preprocessing.weights(table, split.test))
+    return Parts(training, split.train, *encode(split.test), preprocessing.weights(table, split.test))
 
 
 def _check_all(

@@ -89,6 +89,7 @@ def begin(session: Session, row: RunRow, start: WarmStart) -> None:
         step=0,
         is_best=False,
         is_periodic=False,
+        is_waypoint=True,
         values=None,
         parameters_digest=start.digest,
         fingerprint=start.fingerprint,

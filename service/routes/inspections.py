@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from engine.inspection import Orientation
 from service.dependencies import DatabaseDep, InspectTurn, LimitsDep, RunId, SettingsDep
-from service.domain import checkpoints, inspections, runs
+from service.domain import inspections, replays, runs
 from service.domain.inspections import Subject
 from service.errors import Unprocessable
 from service.problems import errors_of
@@ -66,12 +66,11 @@ def _subject_of_run(
 ) -> Subject:
     if body.at is not None and body.checkpoint is not None and body.at != body.checkpoint:
         raise Unprocessable("at and checkpoint are two words for one thing; expected one of them.", code="two_moments")
+    at = body.at if body.at is not None else body.checkpoint
+    moment = replays.moment(database, settings, run_id, "best" if at is None else str(at))
     with database.read() as session:
-        run = runs.row_of(session, run_id)
-        moment = checkpoints.moment(session, run, body.at or body.checkpoint or "best")
-    return inspections.of_run(
-        moment, settings.data, run.dataset_id, body.model_dump(), dtype=dtype, limits=settings.limits
-    )
+        dataset_id = runs.row_of(session, run_id).dataset_id
+    return inspections.of_run(moment, settings.data, dataset_id, body.model_dump(), dtype=dtype, limits=settings.limits)
 
 
 def _stateless(body: Stateless, orientation: Orientation, limits: Limits) -> Subject:

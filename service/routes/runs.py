@@ -18,7 +18,7 @@ from service.dependencies import (
     SettingsDep,
     WriteSession,
 )
-from service.domain import datasets, idempotency, runs
+from service.domain import datasets, forks, idempotency, runs
 from service.domain.idempotency import Answer
 from service.domain.runs import Labels
 from service.errors import Conflict, Fault, NotFound, Parameter
@@ -205,11 +205,11 @@ def _steered(outcome: tuple[runs.RunDetail, bool], response: Response) -> RunBod
 def fork_run(
     run_id: RunId, body: RunFork, database: DatabaseDep, settings: SettingsDep, limits: LimitsDep, response: Response
 ) -> RunBody:
-    """A new run that goes on from a checkpoint, with parts of its training changed or, without, to the same bits."""
-    fork = runs.plan_fork(database, settings.data, run_id, at=body.at, overrides=body.overrides(), limits=limits)
+    """A new run that goes on from any moment, with parts of its training changed or, without, to the same bits."""
+    fork = forks.plan_fork(database, settings, run_id, at=str(body.at), overrides=body.overrides())
     labels = Labels(body.name, body.notes, tuple(body.tags), body.priority)
     with database.write() as session:
-        detail = runs.accept_fork(session, fork, labels, limits)
+        detail = forks.accept_fork(session, fork, labels, limits)
         answer = RunBody.of(detail)
     response.headers["Location"] = f"/v1/runs/{answer.id}"
     return answer

@@ -1,13 +1,20 @@
 """What all bodies have in common."""
 
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 ItemT = TypeVar("ItemT")
 
 NO_NUL = r"^[^\x00]*$"
 """Text that any database can hold."""
+
+
+At = Annotated[
+    Annotated[int, Field(ge=0, le=10**12, strict=True)] | Annotated[str, Field(max_length=80)],
+    Field(description="best, last, first, epoch:3, checkpoint:ckpt_…, or after how many steps: 0 before the first."),
+]
+"""A moment of a run."""
 
 
 def example(content: dict[str, Any]) -> ConfigDict:

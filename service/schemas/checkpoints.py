@@ -11,6 +11,7 @@ EXAMPLE: dict[str, Any] = {
     "step": 0,
     "is_best": True,
     "is_periodic": False,
+    "is_waypoint": True,
     "values": {"train.loss": 0.11, "validation.loss": 0.14, "validation.accuracy": 0.97},
     "parameters_digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "fingerprint": {"engine": "0.1.0", "numpy": "2.4.6", "dtype": "float32"},
@@ -32,6 +33,7 @@ class CheckpointBody(Body):
     """Steps done after them: 0 at an epoch's end."""
     is_best: bool
     is_periodic: bool
+    is_waypoint: bool
     values: dict[str, float | None] | None
     """The epoch's report; null in mid-epoch."""
     parameters_digest: str

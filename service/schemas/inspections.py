@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 from engine.layers import LayerSpec
 from engine.losses import LossSpec
 from engine.spec import MAXIMUM_LAYERS, Dtype, InputSpec, within_limit
-from service.schemas.base import Body, Request, example
+from service.schemas.base import At, Body, Request, example
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Matrix = Annotated[list[list[Number]], Field(min_length=1)]
@@ -38,11 +38,11 @@ Convention = Annotated[
 Orientation = Annotated[
     Literal["rows", "columns"], Field(description="Whether examples are rows, or columns as in textbooks.")
 ]
+Reduction = Annotated[Literal["stats", "full", "norm"], Field(description="How much of each tensor.")]
 Weights = Annotated[
     list[Annotated[float, Field(ge=0)]],
     Field(min_length=1, description="How much each row counts; the loss is then Σwl/Σw. Null: all alike."),
 ]
-At = Annotated[str, Field(max_length=80, description="best, last, epoch:3 or checkpoint:ckpt_…")]
 
 NETWORK_EXAMPLE: dict[str, Any] = {
     "network": {
@@ -67,7 +67,7 @@ class Questions(Request):
     ] = ["loss", "Z", "A", "dZ", "dA", "dW", "db"]
     convention: Convention = "per_example"
     orientation: Orientation = "rows"
-    reduce: Annotated[Literal["stats", "full", "norm"], Field(description="How much of each tensor.")] = "stats"
+    reduce: Reduction = "stats"
     head: Annotated[
         Literal["auto", "shortcut", "general"],
         Field(description="Whether dZ[L] is A − Y or goes through dA[L]; auto is the shortcut where there is one."),
@@ -187,6 +187,38 @@ class RunCheck(RunBatch, Targets):
     model_config = {"json_schema_extra": {"examples": [{"dataset_rows": {"part": "train", "limit": 8}, "samples": 2}]}}
 
 
+class ReplayStart(Body):
+    """Where a replay began."""
+
+    checkpoint: str | None
+    """Null: with the first weights, which the seed gives."""
+    moment: int
+
+
+class ReplayDifference(Body):
+    """How far a replay is from what was stored."""
+
+    moment: int
+    absolute: float
+    ulps: float
+    """In units of the last place of the stored number."""
+
+
+class ReplayBody(Body):
+    """How the numbers of a moment came about."""
+
+    status: Literal["stored", "exact", "approximate"]
+    """`exact`: computed again, and proved by a digest. `approximate`: computed again, but not as the run did it."""
+    start: Annotated[ReplayStart | None, Field(description="The state it was computed from.")] = None
+    steps: Annotated[int | None, Field(description="How many steps were computed again.")] = None
+    proved_at: Annotated[int | None, Field(description="The moment whose digest was compared.")] = None
+    seconds: float | None = None
+    changed: Annotated[
+        dict[str, list[Any]], Field(description="Of the fingerprint: then, and now, where it is not exact.")
+    ] = {}
+    largest_difference: ReplayDifference | None = None
+
+
 class InspectedTensor(Body):
     """A tensor's shape, and as much of it as was asked for."""
 
@@ -225,6 +257,10 @@ class InspectionBody(Body):
     run: str | None = None
     checkpoint: str | None = None
     epoch: int | None = None
+    """Whole epochs done."""
+    step: int | None = None
+    """Steps done after them."""
+    replay: ReplayBody | None = None
     row_numbers: list[int] | None = None
     """Which rows of the dataset these are."""
     warnings: list[str]
@@ -287,6 +323,10 @@ class CheckBody(Body):
     run: str | None = None
     checkpoint: str | None = None
     epoch: int | None = None
+    """Whole epochs done."""
+    step: int | None = None
+    """Steps done after them."""
+    replay: ReplayBody | None = None
     row_numbers: list[int] | None = None
     warnings: list[str]
     verdicts: dict[str, int]

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from engine.spec import RunSpec
+from engine.spec import RowNumber, RunSpec
 from engine.training import LearningRates
-from service.schemas.base import NO_NUL, Body, Request, example
+from service.schemas.base import NO_NUL, At, Body, Request, example
 
 if TYPE_CHECKING:
     from service.domain.runs import RunDetail
@@ -155,11 +155,14 @@ class RunFork(Request):
 
     model_config = example({"at": "last", "training": {"epochs": 400, "optimizer": {"learning_rate": 0.0003}}})
 
-    at: Annotated[str, Field(max_length=80, description="best, last, epoch:3 or checkpoint:ckpt_…")] = "last"
+    at: At = "last"
     training: Annotated[
         dict[str, Any], Field(description="Parts of `training` to change; the rest stays as it was resolved.")
     ] = {}
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    without_rows: Annotated[
+        list[RowNumber], Field(max_length=100_000, description="Rows of the dataset that it is not to train on.")
+    ] = []
     name: Name | None = None
     notes: Notes = ""
     tags: Tags = []
@@ -168,6 +171,8 @@ class RunFork(Request):
     def overrides(self) -> dict[str, Any]:
         """The changed parts of the spec."""
         changed: dict[str, Any] = {"training": self.training} if self.training else {}
+        if self.without_rows:
+            changed["split"] = {"without": self.without_rows}
         return changed if self.seed is None else {**changed, "seed": self.seed}
 
 
@@ -183,6 +188,7 @@ class ParentReference(Body):
 
     run: str
     checkpoint: str | None
+    """Its id; `step:96` where the moment was not stored, but computed again."""
 
 
 class RunSummary(Body):

@@ -27,9 +27,27 @@ def all_of(session: Session, run_id: str) -> list[tuple[int, dict[str, Any]]]:
     return [(epoch, values) for epoch, values in session.execute(query)]
 
 
+def digests(session: Session, run_id: str) -> dict[int, str]:
+    """The parameters' digest at each epoch's end."""
+    query = select(EpochRow.epoch, EpochRow.parameters_digest).where(EpochRow.run_id == run_id)
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
 def get(session: Session, run_id: str, epoch: int) -> EpochRow | None:
     """One epoch's report."""
     return session.get(EpochRow, (run_id, epoch))
+
+
+def newest(session: Session, run_id: str, count: int) -> Sequence[EpochRow]:
+    """The newest reports."""
+    query = select(EpochRow).where(EpochRow.run_id == run_id).order_by(EpochRow.epoch.desc()).limit(count)
+    return session.scalars(query).all()
+
+
+def first_from(session: Session, run_id: str, epoch: int) -> EpochRow | None:
+    """The first report of an epoch or a later one."""
+    query = select(EpochRow).where(EpochRow.run_id == run_id, EpochRow.epoch >= epoch)
+    return session.scalar(query.order_by(EpochRow.epoch).limit(1))
 
 
 def last(session: Session, run_id: str) -> int:

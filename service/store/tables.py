@@ -180,6 +180,8 @@ class CheckpointRow(Row):
     is_best: Mapped[bool]
     is_periodic: Mapped[bool]
     """Kept because `training.checkpoints.every` asked for it."""
+    is_waypoint: Mapped[bool] = mapped_column(default=False)
+    """Kept so that the steps behind it can be computed again."""
     values: Mapped[Json | None]
     """The epoch's report; null in mid-epoch."""
     parameters_digest: Mapped[str] = mapped_column(String(64))
@@ -195,6 +197,17 @@ class CheckpointBytesRow(Row):
     __tablename__ = "checkpoint_bytes"
 
     checkpoint_id: Mapped[str] = mapped_column(ForeignKey("checkpoints.id", ondelete="CASCADE"), primary_key=True)
+    content: Mapped[bytes]
+
+
+class StepDigestsRow(Row):
+    """Digests of the parameters at some moments of a run, as `service.store.digests` writes them."""
+
+    __tablename__ = "step_digests"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    last_moment: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    """The furthest moment in it: so many steps were done."""
     content: Mapped[bytes]
 
 

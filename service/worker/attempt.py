@@ -20,21 +20,25 @@ from engine.metrics import Judged, Truth, measure
 from engine.network import Network
 from engine.parameters import Array, digest
 from engine.spec import RunSpec
-from engine.training import EpochReport, StepReport, TrainingState, reason_to_stop, train
+from engine.training import EpochReport, StepReport, TrainingState, reason_to_stop, steps_per_epoch, train
 from service.domain import datasets
 from service.domain.training import Parts, parts
 from service.ids import new_id
 from service.settings import Settings
-from service.store import checkpoints, epochs, events, runs
+from service.store import checkpoints, digests, epochs, events, runs
 from service.store.database import UNAVAILABLE, Database
 from service.store.tables import CheckpointRow, Json
 from service.worker.heartbeat import Heartbeat
+from service.worker.trail import Trail
 
 log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 0.5
 """So long epochs wait to be stored together: a transaction takes about ten milliseconds, 2 % of that."""
 FIRST_CHECKPOINT_SECONDS = 0.8
+SAVING_SHARE = 0.02
+"""Of its time a run may spend on the states that steps are replayed from; where they take long they lie further apart.
+"""
 RETRY_SECONDS = 2.0
 """So long a write is tried again although someone waits for the run to stop."""
 
@@ -66,6 +70,7 @@ class Snapshot:
     values: dict[str, Any] | None
     is_best: bool = False
     is_periodic: bool = False
+    is_waypoint: bool = False
 
 
 @dataclass
@@ -124,6 +129,7 @@ class Attempt:
         self.best: Json | None = run.best
         self.last: Json | None = run.last
         self.earlier_fingerprint = run.fingerprint
+        self.trail = Trail(steps_per_epoch(self.spec.training, len(self.parts.training.X)))
         self.state = self._load() or TrainingState.of(self.spec, self.network, self.parts.training)
         self.stored_at = self._position()
         if self.state.optimizer is None:
@@ -197,7 +203,8 @@ class Attempt:
         self._succeed()
 
     def _wants_attention(self) -> bool:
-        """Asked after every batch."""
+        """Asked between steps."""
+        self.trail.pass_by(self._state)
         return self.heart.wants_attention or self.is_stopping() or time.monotonic() >= self.next_checkpoint
 
     def _note(self, report: EpochReport) -> None:
@@ -233,7 +240,9 @@ class Attempt:
         now = time.monotonic()
         if now >= self.next_checkpoint:
             self._save(current=True)
-            self.next_checkpoint = time.monotonic() + self.settings.checkpoint_seconds
+            end = time.monotonic()
+            apart = max(self.settings.replay_seconds, (end - now) / SAVING_SHARE)
+            self.next_checkpoint = end + min(apart, self.settings.checkpoint_seconds)
         elif now >= self.next_flush and isinstance(report, EpochReport):
             self._save()
         else:
@@ -248,10 +257,15 @@ class Attempt:
         With `current` the state as it is now, too. Gives whether the run is over.
         """
         snapshots, position = self.unsaved.snapshots, self._position()
-        if current and position not in [self.stored_at, *((each.epoch, each.step) for each in snapshots)]:
-            snapshots.append(self._snapshot(self._last_values() if position[1] == 0 else None))
+        if current and position != self.stored_at:
+            here = [each for each in snapshots if (each.epoch, each.step) == position]
+            if not here:
+                here = [self._snapshot(self._last_values() if position[1] == 0 else None)]
+                snapshots += here
+            here[-1].is_waypoint = True
         self.best, self.last, is_over = self._write(lambda session: self._store(session, snapshots, end, values))
         self.unsaved = Unsaved()
+        self.trail.noted.clear()
         if current:
             self.stored_at = position
         return is_over
@@ -299,12 +313,15 @@ class Attempt:
                 for report in self.unsaved.reports
             ],
         )
+        digests.record(session, self.run_id, self.trail.noted)
         if snapshots:
             checkpoints.prune(
                 session,
                 self.run_id,
                 keep_periodic=self.spec.training.checkpoints.keep,
                 maximum_bytes=self.settings.limits.checkpoint_bytes_per_run,
+                waypoint_bytes=self.settings.limits.waypoint_bytes_per_run,
+                steps_per_epoch=self.trail.steps_per_epoch,
             )
         return best, last, end is not None and bool(end(session))
 
@@ -316,6 +333,7 @@ class Attempt:
             step=snapshot.step,
             is_best=snapshot.is_best,
             is_periodic=snapshot.is_periodic,
+            is_waypoint=snapshot.is_waypoint,
             values=snapshot.values,
             parameters_digest=snapshot.digest,
             fingerprint=self.fingerprint,
@@ -432,6 +450,7 @@ class Attempt:
             "layer": error.layer,
             "found": error.found,
         }
+        self.trail.note(self._state)
         self._save(end=lambda session: runs.end(session, *self.claim, "failed", reason))
 
     @property

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service import folder
 from service.folder import FolderUnusable
 from service.ids import new_id
-from service.processes import UNKNOWN_EXIT, context
+from service.processes import UNKNOWN_EXIT, context, start
 from service.settings import Settings
 from service.store import runs, workers
 from service.store.database import Database
@@ -135,7 +135,7 @@ class Supervisor:
             name=f"worker of {claim.run_id}",
         )
         try:
-            process.start()
+            start(process)
         except BaseException:
             lifeline.close()  # in case that it did start
             raise

@@ -81,6 +81,7 @@ def checkpoint(session: Session, run_id: str, epoch: int, content: bytes = b"byt
             "step": 0,
             "is_best": False,
             "is_periodic": False,
+            "is_waypoint": False,
             "values": None,
             "parameters_digest": "d",
             "fingerprint": {},

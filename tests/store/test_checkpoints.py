@@ -48,7 +48,9 @@ def test_pruning_keeps_best_last_the_one_before_and_periodic_ones_that_fit(
         run_id = factories.run(session).id
         for epoch in range(1, 11):
             factories.checkpoint(session, run_id, epoch, is_periodic=epoch % 2 == 0, is_best=epoch == 3)
-        checkpoints.prune(session, run_id, keep_periodic=keep, maximum_bytes=room)
+        checkpoints.prune(
+            session, run_id, keep_periodic=keep, maximum_bytes=room, waypoint_bytes=room, steps_per_epoch=10
+        )
         found = [row.epoch for row in checkpoints.of_run(session, run_id)]
         stored = session.scalar(select(func.count()).select_from(CheckpointBytesRow))
 

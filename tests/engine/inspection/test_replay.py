@@ -53,12 +53,12 @@ class Noted:
         self.data = clusters(dtype=self.spec.dtype)
         state = start(self.network, self.spec)
         self.digests, self.contents = [digest(state.parameters)], [checkpoints.dump(state, self.network)]
-        self.monitored: list[float | None] = []
+        self.reports: list[EpochReport] = []
         for report in train(self.network, self.data, self.spec, state, seed=7, interrupt=lambda: True, steps_at_once=1):
             self.digests.append(digest(state.parameters))
             self.contents.append(checkpoints.dump(state, self.network))
             if isinstance(report, EpochReport):
-                self.monitored.append(report.values["validation.loss"])
+                self.reports.append(report)
 
     def replay(self, moment: int = 0) -> Replay:
         return Replay(
@@ -67,7 +67,7 @@ class Noted:
             self.spec,
             checkpoints.load(self.contents[moment], self.network),
             seed=7,
-            recorded=lambda epoch: self.monitored[epoch - 1],
+            recorded=lambda epoch: self.reports[epoch - 1].values,
         )
 
 

@@ -1,0 +1,56 @@
+"""Timelines of any number of a run, searches for the step where something begins, and comparisons of moments."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from engine.inspection.measures import Measure
+from service.dependencies import DatabaseDep, InspectTurn, RunId, SettingsDep
+from service.domain import timelines
+from service.domain.timelines import Place, Predicate
+from service.problems import errors_of
+from service.schemas.timelines import BisectRequest, CrossingBody, DifferenceBody, DiffRequest, TimelineBody
+
+router = APIRouter(prefix="/v1", tags=["inspection"], dependencies=[InspectTurn])
+
+StepNumber = Annotated[int | None, Query(ge=1, le=10**12)]
+
+
+@router.get("/runs/{run_id}/timeline", responses=errors_of(404, 409, 413, 422))
+def get_timeline(
+    run_id: RunId,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    quantities: Annotated[
+        str,
+        Query(
+            max_length=2000,
+            description="With semicolons between: loss, learning_rate, gradient_norm, dW.1.norm, dW.*.norm, "
+            "A.1[:,7].zero_share, W.2[0,3], update_ratio.W.1; or what epochs report, such as train.loss.",
+        ),
+    ] = "loss;learning_rate;gradient_norm",
+    first: StepNumber = None,
+    last: StepNumber = None,
+    points: Annotated[int, Query(ge=1, le=10_000, description="At most so many steps, evenly apart.")] = 100,
+) -> TimelineBody:
+    """Any numbers of a run over its steps: those that were logged at once, all others by computing the steps again."""
+    asked = [text.strip() for text in quantities.split(";") if text.strip()]
+    found = timelines.timeline(database, settings, run_id, quantities=asked, first=first, last=last, points=points)
+    return TimelineBody.of(found)
+
+
+@router.post("/runs/{run_id}/bisect", responses=errors_of(400, 404, 409, 413, 422))
+def bisect_run(run_id: RunId, body: BisectRequest, database: DatabaseDep, settings: SettingsDep) -> CrossingBody:
+    """The first step at which a number of the training passes a value: when a unit died, when a gradient vanished."""
+    predicate = Predicate(Measure.parse(body.quantity), body.comparison, body.value)
+    found, replay = timelines.bisect(
+        database, settings, run_id, predicate, first=body.first, last=body.last, search=body.search
+    )
+    return CrossingBody.of(run_id, found, replay)
+
+
+@router.post("/diff", responses=errors_of(400, 404, 409, 413, 422))
+def compare_moments(body: DiffRequest, database: DatabaseDep, settings: SettingsDep) -> DifferenceBody:
+    """Two moments of one run or of two: how far each parameter moved, and the first step at which two runs differ."""
+    a, b = (Place(place.run, str(place.at)) for place in (body.a, body.b))
+    return DifferenceBody.of(timelines.difference(database, settings, a, b))
