@@ -58,12 +58,7 @@ def inspect(
     names = quantity_names(network, quantities, QUANTITIES)
     check_orientation(network, orientation)
     check_batch(network, X, Y, weights)
-    if head == "shortcut" and not network.has_canonical_head:
-        raise DataError(
-            "head",
-            f"expected a last layer of {network.loss.canonical}, behind which dZ comes from Z alone; ask for general",
-            code="no_shortcut",
-        )
+    check_head(network, head)
     m = len(X)
     scale = 1 / m if convention == "mean" else 1.0
     batch = run_pass(network, parameters, X, Y, weights, scale=scale, shortcut=head != "general")
@@ -92,6 +87,16 @@ def check_batch(network: Network, X: Array, Y: Array, weights: Array | None) -> 
     network.layers[0].check(X)
     network.loss.check(Y)
     check_weights("weights", weights, len(X))
+
+
+def check_head(network: Network, head: Head) -> None:
+    """Raise DataError for a shortcut where there is none."""
+    if head == "shortcut" and not network.has_canonical_head:
+        raise DataError(
+            "head",
+            f"expected a last layer of {network.loss.canonical}, behind which dZ comes from Z alone; ask for general",
+            code="no_shortcut",
+        )
 
 
 def run_pass(
