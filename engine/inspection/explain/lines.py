@@ -20,6 +20,7 @@ from engine.inspection.explain.expressions import (
     value_of,
 )
 from engine.inspection.explain.page import Line, Page
+from engine.inspection.names import kind_of
 from engine.layers import ACTIVATIONS, LAYERS, Activation, Layer
 from engine.layers.activations.prelu import Prelu
 from engine.layers.dense import Dense
@@ -29,11 +30,6 @@ from engine.parameters import Shape
 
 UNCHANGED = frozenset(LAYERS[name] for name in ("dropout", "alpha_dropout", "gaussian_noise"))
 """Layers that do nothing outside training."""
-
-
-def kind_of(layer: Layer) -> str:
-    """What a spec calls the layer."""
-    return str(layer.spec.model_fields["type"].default) if hasattr(layer, "spec") else "residual"
 
 
 def not_written_out(layer: Layer) -> SpecError:

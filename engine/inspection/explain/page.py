@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
+
 from engine.inspection.addresses import Index, join, turned
 from engine.inspection.explain.expressions import Expression, Matrix, Number, Size, Symbol, over
 from engine.inspection.names import Orientation, derivative_of
@@ -98,9 +100,9 @@ class Page:
         return Size(self.shape(name), is_transposed)
 
     def matrix(self, name: str) -> Matrix:
-        """A tensor with all its numbers, in the orientation of the page."""
+        """A tensor with all its numbers, in the orientation of the page: in columns a vector is one too."""
         array = self.arrays[name]
-        return Matrix(array.T if self.orientation == "columns" else array, name)
+        return Matrix(np.atleast_2d(array).T if self.orientation == "columns" else array, name)
 
     def ordered(self, *factors: Expression) -> tuple[Expression, ...]:
         """The factors of a matrix product as rows have them: in columns they stand the other way round."""

@@ -161,4 +161,5 @@ def in_words(text: str) -> str:
     """Words with signs of mathematics in them, in ASCII alone."""
     longest_first = sorted(IN_FORMULAS, key=len, reverse=True)
     parts = re.split(f"({'|'.join(map(re.escape, longest_first))})", text)
-    return "".join(f"${IN_FORMULAS[part]}$" if part in IN_FORMULAS else escaped(part) for part in parts)
+    written = (f"${IN_FORMULAS[part]}$" if part in IN_FORMULAS else escaped(part) for part in parts if part)
+    return "".join(written).replace("$$", "")
