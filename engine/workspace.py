@@ -169,8 +169,6 @@ class Batch:
         self.scale = np.ones((), workspace.parameters.dtype)
         """What each example's loss is multiplied with before it is differentiated."""
         self.has_shortcut = network.has_canonical_head
-        layers = list(zip(network.layers, self.slots, strict=True))
-        self._forward = [each for layer, slot in layers for each in layer.forward(slot)]
 
     def _slots(self, outputs: Sequence[Array], derivatives: Sequence[Array]) -> tuple[Slot, ...]:
         workspace, network = self.workspace, self.workspace.network
@@ -191,6 +189,11 @@ class Batch:
                 start=None if layer.start is None else slots[id(layer.start)],
             )
         return tuple(slots.values())
+
+    @cached_property
+    def _forward(self) -> list[Call]:
+        layers = zip(self.workspace.network.layers, self.slots, strict=True)
+        return [each for layer, slot in layers for each in layer.forward(slot)]
 
     @cached_property
     def _value(self) -> list[Call]:
@@ -265,9 +268,13 @@ class Batch:
         return [*self._forward, *general, *(self._shortcut if self.has_shortcut else self._last), *self._backward]
 
 
-def loss_plan(network: Network, head: Head) -> list[Call]:
-    """How the examples' losses come about: from Z behind the canonical activation, from A behind any other."""
-    plan = list(network.loss.from_Z(head) if network.has_canonical_head else network.loss.from_A(head))
+def loss_plan(network: Network, head: Head, *, from_A: bool = False) -> list[Call]:
+    """How the examples' losses come about: from Z behind the canonical activation, from A behind any other.
+
+    With `from_A` they come from A everywhere.
+    """
+    from_Z = network.has_canonical_head and not from_A
+    plan = list(network.loss.from_Z(head) if from_Z else network.loss.from_A(head))
     if head.weights is not None:
         plan.append(call(np.multiply, head.examples, head.weights[:, 0], head.examples))
     return plan

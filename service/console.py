@@ -277,13 +277,13 @@ def gradients(found: InspectionBody, check: CheckBody) -> None:
     )
     out.print()
     table(
-        ("nudged", "backpropagation", "nudging", "relative error", "verdict"),
+        ("nudged", "backpropagation", "nudging", "agreeing digits", "verdict"),
         (
             (
                 each.address,
                 f"{each.analytic:+.10f}",
                 f"{each.numeric:+.10f}",
-                f"{each.relative_error:.0e}" if each.relative_error is not None else "",
+                f"{each.digits:.1f}",
                 each.verdict,
             )
             for each in check.nudges

@@ -15,6 +15,7 @@ from engine.inspection.passes import Convention, Inspection, inspect
 from engine.inspection.quantities import QUANTITIES, Options
 from engine.inspection.reductions import REDUCTIONS
 from engine.inspection.replay import Replay
+from engine.inspection.targets import targets_of
 
 __all__ = [
     "QUANTITIES",
@@ -36,5 +37,6 @@ __all__ = [
     "is_catalogued",
     "quantity_names",
     "shape_of",
+    "targets_of",
     "tensor_names",
 ]

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import Literal
 
 from engine.errors import SpecError
+from engine.layers import Layer
 from engine.network import Network
 from engine.parameters import Shape
 
@@ -32,6 +33,11 @@ def tensor_names(network: Network) -> tuple[str, ...]:
 def derivative_of(name: str) -> str:
     """dZ.2 of Z.2, layers.3.dy of layers.3.y."""
     return f"{name[:-1]}dy" if name.endswith(".y") else f"d{name}"
+
+
+def kind_of(layer: Layer) -> str:
+    """What a spec calls the layer; a part of a residual block is called by the block's name."""
+    return str(layer.spec.model_fields["type"].default) if hasattr(layer, "spec") else "residual"
 
 
 def quantity_names(network: Network, quantities: Sequence[str], catalogue: Collection[str] = ()) -> tuple[str, ...]:

@@ -68,15 +68,8 @@ def inspect(
     """
     names = quantity_names(network, quantities, QUANTITIES)
     check_orientation(network, orientation)
-    network.layers[0].check(X)
-    network.loss.check(Y)
-    check_weights("weights", weights, len(X))
-    if head == "shortcut" and not network.has_canonical_head:
-        raise DataError(
-            "head",
-            f"expected a last layer of {network.loss.canonical}, behind which dZ comes from Z alone; ask for general",
-            code="no_shortcut",
-        )
+    check_batch(network, X, Y, weights)
+    check_head(network, head)
     m = len(X)
     scale = 1 / m if convention == "mean" else 1.0
     batch = run_pass(network, parameters, X, Y, weights, scale=scale, shortcut=head != "general")
@@ -105,6 +98,23 @@ def _computed(passed: Pass, quantities: Sequence[tuple[int, str]]) -> dict[str, 
         if not any(goes_by(name, asked) for name in found):
             raise unknown_quantity(place, asked, tuple(found))
     return {name: array for name, array in found.items() if passed.wants(name)}
+
+
+def check_batch(network: Network, X: Array, Y: Array, weights: Array | None) -> None:
+    """Raise DataError for inputs, targets or weights that a network's first layer, its loss or a mean can't work on."""
+    network.layers[0].check(X)
+    network.loss.check(Y)
+    check_weights("weights", weights, len(X))
+
+
+def check_head(network: Network, head: Head) -> None:
+    """Raise DataError for a shortcut where there is none."""
+    if head == "shortcut" and not network.has_canonical_head:
+        raise DataError(
+            "head",
+            f"expected a last layer of {network.loss.canonical}, behind which dZ comes from Z alone; ask for general",
+            code="no_shortcut",
+        )
 
 
 def _tensors(batch: Batch, names: Sequence[str], *, divisor: int) -> dict[str, Array]:

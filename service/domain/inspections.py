@@ -22,6 +22,7 @@ from engine.inspection import (
     is_catalogued,
     quantity_names,
     shape_of,
+    targets_of,
 )
 from engine.layers import LayerSpec
 from engine.losses import LossSpec
@@ -109,10 +110,17 @@ def look(subject: Subject, questions: Mapping[str, Any], limits: Limits, *, form
 
 
 def nudge(subject: Subject, questions: Mapping[str, Any], limits: Limits) -> Answer:
-    """Check a subject's gradients. `questions`: targets, samples, seed, convention, orientation."""
-    _check_size(subject, limits)
-    targets: Sequence[str] | None = questions["targets"]
-    count = len(targets) if targets is not None else questions["samples"] * (1 + len(subject.network.shapes))
+    """Check a subject's gradients. `questions`: targets, samples, seed, method, convention, orientation."""
+    _check_size(subject, limits, workspaces=3)  # a pass, and forward passes at real and at complex points
+    targets = targets_of(
+        subject.network,
+        len(subject.X),
+        questions["targets"],
+        samples=questions["samples"],
+        orientation=questions["orientation"],
+        method=questions["method"],
+    )
+    count = sum(target.count for target in targets)
     if count > limits.check_nudges:
         raise TooLarge(
             f"{count} numbers to nudge are more than the {limits.check_nudges} allowed; name fewer or sample fewer.",
@@ -125,9 +133,10 @@ def nudge(subject: Subject, questions: Mapping[str, Any], limits: Limits) -> Ans
         subject.parameters,
         subject.X,
         subject.Y,
-        targets=targets,
+        targets=questions["targets"],
         samples=questions["samples"],
         seed=questions["seed"],
+        method=questions["method"],
         weights=subject.weights,
         convention=questions["convention"],
         orientation=questions["orientation"],
@@ -150,10 +159,12 @@ def nudge(subject: Subject, questions: Mapping[str, Any], limits: Limits) -> Ans
         "nudges": [
             {
                 "address": each.address,
+                "method": each.method,
                 "analytic": _finite(each.analytic),
                 "numeric": _finite(each.numeric),
                 "error_bar": _finite(each.error_bar),
                 "relative_error": _finite(each.relative_error),
+                "digits": each.digits,
                 "verdict": each.verdict,
                 "flipped": list(each.flipped),
             }
@@ -172,12 +183,12 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and isfinite(value) else None
 
 
-def _check_size(subject: Subject, limits: Limits, quantities: Sequence[str] = ()) -> None:
+def _check_size(subject: Subject, limits: Limits, quantities: Sequence[str] = (), *, workspaces: int = 1) -> None:
     m = len(subject.X)
     _check_rows(m, limits)
     network = subject.network
     needed = m * (2 * sum(network.widths) + network.scratch_width)
-    needed += network.fixed_scratch_size + 3 * network.parameter_count
+    needed = workspaces * (needed + network.fixed_scratch_size + 3 * network.parameter_count)
     if "alpha" in quantities:
         needed *= 2  # a pass of its own
     if {"gram", "cosine"} & set(quantities):

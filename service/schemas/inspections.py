@@ -199,11 +199,23 @@ class Targets(Request):
     """Which numbers to nudge."""
 
     targets: Annotated[
-        list[Annotated[str, Field(max_length=60)]] | None,
-        Field(max_length=100_000, description="Such as W.1[0,3], b.2[1], A.0[5,2]; null samples each tensor."),
+        Annotated[str, Field(max_length=20)]
+        | Annotated[list[Annotated[str, Field(max_length=60)]], Field(max_length=100_000)]
+        | None,
+        Field(
+            description="Numbers such as W.1[0,3], Z.2[5,1] or A.0[5,2], and tensors such as Z.1, of which all numbers "
+            "are meant; or all, random or topk of every parameter and X, the last two also as topk:8. Null is random."
+        ),
     ] = None
-    samples: Annotated[int, Field(ge=1, le=1000, description="Of each tensor, where no targets are given.")] = 4
+    samples: Annotated[int, Field(ge=1, le=1000, description="Of each tensor, where targets are random or topk.")] = 4
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    method: Annotated[
+        Literal["auto", "central", "complex", "direction"],
+        Field(
+            description="Central differences, or a complex step, which auto is where it can; direction measures each "
+            "tensor as a whole along a direction drawn with the seed."
+        ),
+    ] = "auto"
     convention: Convention = "per_example"
     orientation: Orientation = "rows"
 
@@ -382,13 +394,16 @@ class InspectionBody(Body):
 
 
 class NudgeBody(Body):
-    """One number's derivative, by backpropagation and by nudging."""
+    """One number's derivative, or one tensor's along a direction, by backpropagation and by nudging."""
 
     address: str
+    method: Literal["central", "complex"]
     analytic: float | None
     numeric: float | None
     error_bar: float | None
     relative_error: float | None
+    digits: float
+    """How many decimal digits agree."""
     verdict: Literal["ok", "kink", "below_noise", "mismatch"]
     flipped: list[str]
 
@@ -405,18 +420,20 @@ class CheckBody(Body):
             "units": "the loss is in nats",
             "warnings": [],
             "verdicts": {"ok": 1, "kink": 0, "below_noise": 0, "mismatch": 0},
-            "worst_relative_error": 3e-11,
+            "worst_relative_error": 1.4e-16,
             "backpropagation_seconds": 0.0002,
             "nudging_seconds": 0.001,
-            "forward_passes": 4,
+            "forward_passes": 2,
             "is_complete": True,
             "nudges": [
                 {
                     "address": "W.1[0,1]",
+                    "method": "complex",
                     "analytic": 0.21,
-                    "numeric": 0.2100000000063,
-                    "error_bar": 2e-10,
-                    "relative_error": 3e-11,
+                    "numeric": 0.21000000000000002,
+                    "error_bar": 2e-15,
+                    "relative_error": 1.4e-16,
+                    "digits": 15.9,
                     "verdict": "ok",
                     "flipped": [],
                 }

@@ -90,10 +90,33 @@ def test_a_check_agrees_and_tells_both_times(shared: Api) -> None:
 
     assert [nudge["address"] for nudge in answer["nudges"]] == ["W.1[0,3]", "b.2[1]", "A.0[5,2]"]
     assert answer["verdicts"] == {"ok": 3}
-    assert answer["worst_relative_error"] < 1e-7
-    assert answer["forward_passes"] >= 12
+    assert answer["worst_relative_error"] < 1e-13
+    assert {nudge["method"] for nudge in answer["nudges"]} == {"complex"}
+    assert min(nudge["digits"] for nudge in answer["nudges"]) > 13
     assert answer["backpropagation_seconds"] > 0
     assert answer["nudging_seconds"] > 0
+
+
+def test_a_check_by_differences_tells_the_same_to_fewer_digits(shared: Api) -> None:
+    loss, head, Y = HEADS[3]
+    body = {name: value for name, value in question(loss, head, Y).items() if name != "reduce"}
+
+    answer = shared.post("/v1/check", {**body, "targets": ["Z.1[2,3]", "W.2"], "method": "central"}).json()
+
+    assert answer["verdicts"] == {"ok": 1 + 5 * 3}
+    assert answer["forward_passes"] >= 4 * 16
+    assert max(nudge["digits"] for nudge in answer["nudges"]) < 14
+
+
+def test_whole_tensors_are_certified_along_directions(shared: Api) -> None:
+    loss, head, Y = HEADS[1]
+    body = {name: value for name, value in question(loss, head, Y).items() if name != "reduce"}
+
+    answer = shared.post("/v1/check", {**body, "targets": ["W", "b", "Z", "A"], "method": "direction"}).json()
+
+    names = [nudge["address"] for nudge in answer["nudges"]]
+    assert names == ["W.1", "W.2", "b.1", "b.2", "Z.1", "Z.2", "A.0", "A.1", "A.2"]
+    assert answer["verdicts"] == {"ok": 9}
 
 
 WEIGHTS = [2, 0, 1, 3, 0.5, 1]
@@ -207,8 +230,8 @@ def test_an_inspection_larger_than_allowed_names_its_limit(api_with_small_limits
     few["X"], few["Y"] = few["X"][:5], few["Y"][:5]
     assert problem(post("/v1/inspect", few), 413)["limit"] == "inspect_numbers"
     few.pop("reduce")
-    many = {**few, "targets": ["W.1[0,0]"] * 11}
-    assert problem(post("/v1/check", many), 413)["limit"] == "check_nudges"
+    for targets in (["W.1[0,0]"] * 11, ["W.1"], "all", "topk:3"):
+        assert problem(post("/v1/check", {**few, "targets": targets}), 413)["limit"] == "check_nudges"
 
 
 def test_rows_are_counted_before_they_are_read(api_with_small_limits: Api) -> None:

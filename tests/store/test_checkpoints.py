@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from sqlalchemy import func, select, update
 
@@ -75,7 +77,7 @@ def test_waypoints_that_do_not_fit_are_thinned_to_lie_evenly_apart(
 
     assert found[: len(kept)] == kept
     assert found[-2:] == [99, 100], "the last and the one before stay"
-    gaps = {b - a for a, b in zip(found[:-3], found[1:-2], strict=True)}
+    gaps = {b - a for a, b in pairwise(found[:-2])}
     assert len(gaps) <= 2
 
 

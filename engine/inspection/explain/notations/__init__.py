@@ -1,0 +1,1 @@
+"""Notations: one derivation in several ways to write mathematics."""
