@@ -22,10 +22,12 @@ from service.schemas.checkpoints import CheckpointBody
 from service.schemas.datasets import DatasetBody, DatasetDetail
 from service.schemas.evaluations import EvaluationBody
 from service.schemas.events import EventBody
+from service.schemas.influences import InfluenceBody
 from service.schemas.inspections import CheckBody, InspectionBody
 from service.schemas.predictions import PredictionsBody
 from service.schemas.problems import FaultBody, ProblemBody
 from service.schemas.quantities import QuantitiesBody, QuantityBody
+from service.schemas.rankings import RankingBody
 from service.schemas.runs import PlanBody, RunBody, RunSummary
 from service.schemas.splits import SplitBody
 from service.schemas.steps import StepBody
@@ -348,6 +350,14 @@ class Client:
     def check(self, run_id: str, **questions: Any) -> CheckBody:
         """Gradients of a run's network beside measured ones."""
         return self._post(CheckBody, f"/v1/runs/{run_id}/check", questions)
+
+    def influence(self, run_id: str, **question: Any) -> InfluenceBody:
+        """The training rows that did most to a loss."""
+        return self._post(InfluenceBody, f"/v1/runs/{run_id}/influence", question)
+
+    def ranking(self, run_id: str, **options: Any) -> RankingBody:
+        """A part's rows by loss, gradient norm, self-influence or suspicion."""
+        return self._get(RankingBody, f"/v1/runs/{run_id}/ranking", **options)
 
     def limits(self) -> dict[str, int]:
         """What one request or run may ask for, by name."""

@@ -51,6 +51,7 @@ class Limits(BaseSettings):
     inspect_seconds: Positive = 60
     check_nudges: Positive = 2_000
     check_seconds: Positive = 20
+    influence_rows: Positive = 1_000_000
     replay_seconds: Positive = 60
     deferred_requests: Positive = 1_000
     deferred_seconds: Positive = 3_600

@@ -1,5 +1,6 @@
 """Observation: a step of a training kept whole while it is taken, which changes none of its bits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf, sqrt
@@ -42,6 +43,19 @@ class ObservedStep:
     optimizer was given it, `update.W.1`, `opt.<moment>.W.1` before, and `after.` of what the update changed."""
 
 
+@dataclass(frozen=True)
+class PassedBatch:
+    """A step's batch, forward and back, before its update. The next pass overwrites what its parts hold."""
+
+    rows: Array
+    """(m,): which of the training rows, the parts' one after the other."""
+    parts: tuple[Batch, ...]
+    """One for each shard: every boundary, with the derivatives of the batch's mean loss."""
+    gradient: Array
+    """Of the batch's mean loss."""
+    loss: float
+
+
 class Observer:
     """Takes the steps of a training under way one by one, in workspaces where every boundary keeps its own array."""
 
@@ -69,40 +83,24 @@ class Observer:
         """
         return self._of_all_rows() if self.trainer.optimizer.full_batch else self._of_batch(order)
 
-    def _of_batch(self, order: Array) -> ObservedStep:
-        state, trainer, chunks = self.state, self.trainer, self.chunks
+    def pass_batch(self, order: Array) -> PassedBatch:
+        """Run the next step's batch forward and back, as the training does; what is left of the step is `update`."""
+        state, chunks = self.state, self.chunks
         size = chunks.batch_size
         rows = order[state.step * size : (state.step + 1) * size]
-        before, updates = _Kept(self.network, state), state.updates
         chunk = chunks.gather(rows)
-        chunks.at(seed=trainer.seed, epoch=state.epoch, step=state.step)
+        chunks.at(seed=self.trainer.seed, epoch=state.epoch, step=state.step)
         for each in chunk.plans[0]:
             each()
-        own, gradient = chunks.gradient.copy(), trainer.chunks.gradient
-        np.copyto(gradient, own)
+        own = chunks.gradient.copy()
+        np.copyto(self.trainer.chunks.gradient, own)
         [loss] = chunks.losses(chunk)
-        norm, rate = sqrt(float(own.dot(own))), trainer.rates.at(state, state.step, trainer.steps_per_epoch)
-        boundaries = _boundaries(self.network, [part for part in chunks.parts(chunk, 0) if part.m])
-        place = (state.epoch, state.step)
-        given = self._update(gradient) if norm < inf else own
-        return ObservedStep(
-            number=place[0] * trainer.steps_per_epoch + place[1] + 1,
-            epoch=place[0] + 1,
-            step=place[1] + 1,
-            rows=rows,
-            loss=loss,
-            learning_rate=rate,
-            gradient_norm=norm,
-            is_update=state.updates > updates,
-            digest_before=digest(before.parameters),
-            digest_after=digest(state.parameters),
-            tensors=boundaries | self._gradients(own, given) | self._changes(before),
-        )
+        return PassedBatch(rows, tuple(part for part in chunks.parts(chunk, 0) if part.m), own, loss)
 
-    def _update(self, gradient: Array) -> Array:
-        """Take the step that the gradient asks for; gives the gradient as the optimizer got it."""
+    def update(self) -> Array:
+        """Take the step whose batch was passed last; gives the gradient as the optimizer got it."""
         state, trainer = self.state, self.trainer
-        updates = state.updates
+        gradient, updates = trainer.chunks.gradient, state.updates
         [plan] = trainer.updates.plans(1)
         prepared = trainer.updates.prepared if state.updates > updates else 0
         for each in plan[:prepared]:
@@ -112,6 +110,28 @@ class Observer:
             each()
         state.step += 1
         return given
+
+    def _of_batch(self, order: Array) -> ObservedStep:
+        state, trainer = self.state, self.trainer
+        before, updates, place = _Kept(self.network, state), state.updates, (state.epoch, state.step)
+        passed = self.pass_batch(order)
+        own = passed.gradient
+        norm, rate = sqrt(float(own.dot(own))), trainer.rates.at(state, state.step, trainer.steps_per_epoch)
+        boundaries = _boundaries(self.network, passed.parts)
+        given = self.update() if norm < inf else own
+        return ObservedStep(
+            number=place[0] * trainer.steps_per_epoch + place[1] + 1,
+            epoch=place[0] + 1,
+            step=place[1] + 1,
+            rows=passed.rows,
+            loss=passed.loss,
+            learning_rate=rate,
+            gradient_norm=norm,
+            is_update=state.updates > updates,
+            digest_before=digest(before.parameters),
+            digest_after=digest(state.parameters),
+            tensors=boundaries | self._gradients(own, given) | self._changes(before),
+        )
 
     def _of_all_rows(self) -> ObservedStep:
         """An epoch that is one step of all rows; their boundaries are as one pass gives them, to the last digits."""
@@ -171,7 +191,7 @@ class _Kept:
                 self.named[name] = vector.copy()
 
 
-def _boundaries(network: Network, parts: list[Batch]) -> dict[str, Array]:
+def _boundaries(network: Network, parts: Sequence[Batch]) -> dict[str, Array]:
     """What stood at every boundary, in both directions, the parts of the batch one after the other."""
     names = network.boundary_names
     forward = [[part.slots[0].x, *(slot.y for slot in part.slots)] for part in parts]

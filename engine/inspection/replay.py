@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from engine.errors import SpecError
-from engine.inspection.observation import ObservedStep, Observer
+from engine.inspection.observation import ObservedStep, Observer, PassedBatch
 from engine.network import Network
 from engine.parameters import Array, digest
 from engine.spec import TrainingSpec
@@ -51,6 +51,13 @@ class Replay:
         """How many steps are done."""
         return self.state.epoch * self.steps_per_epoch + self.state.step
 
+    @property
+    def learning_rate(self) -> float:
+        """That of the step that led here; before the first step, its own."""
+        state = self.state
+        step = state.step - 1 if self.moment else 0
+        return self.trainer.rates.at(state, step, self.steps_per_epoch)
+
     def digest(self) -> str:
         """SHA-256 of the parameters as they are."""
         return digest(self.state.parameters)
@@ -84,3 +91,14 @@ class Replay:
         if self._order is None or self._order[0] != epoch:
             self._order = (epoch, epoch_order(len(self.data.X), seed=self.seed, epoch=epoch))
         return self._order[1]
+
+    def pass_batch(self) -> PassedBatch:
+        """Run the next step's batch forward and back, as the training did; what is left of the step is `update`."""
+        with np.errstate(all="ignore"):
+            self._begin()
+            return self._observer.pass_batch(self._rows())
+
+    def update(self) -> Array:
+        """Take the step whose batch was passed last; gives the gradient of the mean loss as the optimizer got it."""
+        with np.errstate(all="ignore"):
+            return self._observer.update()

@@ -7,7 +7,7 @@ from engine.optimizers.adagrad import Adagrad, AdagradSpec
 from engine.optimizers.adam import Adam, AdamSpec
 from engine.optimizers.adamw import AdamW, AdamWSpec
 from engine.optimizers.amsgrad import Amsgrad, AmsgradSpec
-from engine.optimizers.base import BLOCK, Objective, Optimizer, Stretch, Updater
+from engine.optimizers.base import BLOCK, Factor, Linear, Objective, Optimizer, Stretch, Updater
 from engine.optimizers.lbfgs import Lbfgs, LbfgsSpec
 from engine.optimizers.lion import Lion, LionSpec
 from engine.optimizers.nadam import Nadam, NadamSpec
@@ -43,7 +43,9 @@ __all__ = [
     "AdamSpec",
     "AdamWSpec",
     "AmsgradSpec",
+    "Factor",
     "LbfgsSpec",
+    "Linear",
     "LionSpec",
     "NadamSpec",
     "Objective",

@@ -4,8 +4,9 @@ from typing import Literal
 
 import numpy as np
 
-from engine.optimizers.base import Block, Optimizer
+from engine.optimizers.base import Block, Linear, Optimizer
 from engine.options import Choice, Field
+from engine.parameters import Array
 from engine.plans import Plan, call
 
 
@@ -49,3 +50,7 @@ class Adadelta(Optimizer):
         yield call(np.add, D, other, D)
         yield call(np.multiply, step, block.scalars["rate"], step)
         yield call(np.subtract, block.theta, step, block.theta)
+
+    def linear(self, before: dict[str, Array], after: dict[str, Array], scalars: dict[str, float]) -> Linear:
+        squares = (before["D"] + self.floor) / (after["V"] + self.floor)
+        return Linear(of_gradient=scalars["rate"] * np.sqrt(squares))

@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from engine.optimizers.base import Block, Optimizer
+from engine.optimizers.base import Block, Linear, Optimizer
 from engine.options import Choice, Field
 from engine.parameters import Array
 from engine.plans import Plan, call
@@ -50,3 +50,6 @@ class Adagrad(Optimizer):
         yield call(np.divide, block.g, change, change)
         yield call(np.multiply, change, block.scalars["rate"], change)
         yield call(np.subtract, block.theta, change, block.theta)
+
+    def linear(self, before: dict[str, Array], after: dict[str, Array], scalars: dict[str, float]) -> Linear:
+        return Linear(of_gradient=scalars["rate"] / (np.sqrt(after["S"]) + self.epsilon))

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from engine.optimizers.base import Block, Optimizer
+from engine.optimizers.base import Block, Linear, Optimizer
 from engine.options import Choice, Field
 from engine.parameters import Array
 from engine.plans import Plan, call
@@ -43,6 +43,7 @@ class Adam(Optimizer):
     def __init__(self, spec: AdamOptions) -> None:
         super().__init__(spec)
         self.beta1, self.beta2, self.epsilon = spec.beta1, spec.beta2, spec.epsilon
+        self.memory, self.kept = "M", spec.beta1
 
     def numbers(self, count: int, rate: float) -> tuple[float, ...]:
         k = sqrt((1 - self.beta2**count) / (1 - self.beta2))
@@ -69,3 +70,6 @@ class Adam(Optimizer):
         yield call(np.divide, M, change, change)
         yield call(np.multiply, change, block.scalars["rate"], change)
         yield call(np.subtract, block.theta, change, block.theta)
+
+    def linear(self, before: dict[str, Array], after: dict[str, Array], scalars: dict[str, float]) -> Linear:
+        return Linear(of_memory=scalars["rate"] / (np.sqrt(after["V"]) + scalars["floor"]))

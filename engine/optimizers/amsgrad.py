@@ -5,7 +5,8 @@ from typing import Literal
 import numpy as np
 
 from engine.optimizers.adam import Adam, AdamOptions
-from engine.optimizers.base import Block
+from engine.optimizers.base import Block, Linear
+from engine.parameters import Array
 from engine.plans import Plan, call
 
 
@@ -32,3 +33,6 @@ class Amsgrad(Adam):
         yield from self.remember(block)
         yield call(np.maximum, U, V, out=U)
         yield from self.descend(block, U)
+
+    def linear(self, before: dict[str, Array], after: dict[str, Array], scalars: dict[str, float]) -> Linear:
+        return Linear(of_memory=scalars["rate"] / (np.sqrt(after["U"]) + scalars["floor"]))

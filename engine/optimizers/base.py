@@ -41,6 +41,24 @@ class Block:
     """Whether these are weights, which a decoupled decay makes smaller."""
 
 
+Factor = Array | float
+"""What each element, or all of them, are multiplied with."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    """An update as a linear map of its gradient, element by element, m being the optimizer's `memory`:
+
+    m ← kept·m + entered·g, θ ← θ − (of_memory·m + of_gradient·g).
+
+    What is not linear in g, such as the root that Adam divides by, is held at the value it had.
+    """
+
+    of_gradient: Factor = 0.0
+    of_memory: Factor = 0.0
+    entered: Factor = 1.0
+
+
 @dataclass(frozen=True)
 class Stretch:
     """Parameters that are updated alike: where they lie, their share of the learning rate, whether they decay."""
@@ -63,6 +81,12 @@ class Optimizer:
 
     full_batch: ClassVar[bool] = False
     """Whether an epoch is one `step` of all training rows together, not an `update` for each batch."""
+    is_linear: ClassVar[bool] = True
+    """Whether an update is a linear map of its gradient once its divisors are held."""
+    memory: str | None = None
+    """The moment through which a gradient lives on in later updates, as momentum,"""
+    kept: float = 0.0
+    """and how much of it an update keeps."""
     weight_decay: float = 0.0
     """How fast the blocks that decay shrink on their own, beside any penalty."""
 
@@ -79,6 +103,10 @@ class Optimizer:
 
     def update(self, block: Block) -> Plan:
         """Change the block's parameters and moments in place."""
+        raise NotImplementedError
+
+    def linear(self, before: dict[str, Array], after: dict[str, Array], scalars: dict[str, float]) -> Linear:
+        """An update that was made with these scalars, between these moments."""
         raise NotImplementedError
 
     def step(self, theta: Array, moments: dict[str, Array], objective: Objective, rate: float) -> None:

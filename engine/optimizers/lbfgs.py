@@ -54,6 +54,7 @@ class Lbfgs(Optimizer):
     source = "Nocedal & Wright 2006, Numerical optimization, algorithms 7.4, 7.5, 3.5 and 3.6, equations 3.7 and 3.59"
     moments = ("S", "Y")
     full_batch = True
+    is_linear = False
 
     def __init__(self, spec: LbfgsSpec) -> None:
         super().__init__(spec)

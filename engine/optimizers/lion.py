@@ -32,6 +32,7 @@ class Lion(Optimizer):
     source = "Chen et al. 2023, Symbolic discovery of optimization algorithms, algorithm 2"
     moments = ("M",)
     scalars = ("rate", "back", "keep")
+    is_linear = False
 
     def __init__(self, spec: LionSpec) -> None:
         super().__init__(spec)

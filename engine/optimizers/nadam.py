@@ -6,8 +6,9 @@ from typing import Literal
 import numpy as np
 
 from engine.optimizers.adam import Adam, AdamOptions
-from engine.optimizers.base import Block
+from engine.optimizers.base import Block, Linear
 from engine.options import Field
+from engine.parameters import Array
 from engine.plans import Plan, call
 
 
@@ -67,3 +68,7 @@ class Nadam(Adam):
         yield call(np.divide, change, root, change)
         yield call(np.multiply, change, block.scalars["rate"], change)
         yield call(np.subtract, block.theta, change, block.theta)
+
+    def linear(self, before: dict[str, Array], after: dict[str, Array], scalars: dict[str, float]) -> Linear:
+        of_gradient = scalars["rate"] / (np.sqrt(after["V"]) + scalars["floor"])
+        return Linear(of_gradient, of_gradient * scalars["ahead"])

@@ -6,7 +6,8 @@ from typing import Literal
 import numpy as np
 
 from engine.optimizers.adam import Adam, AdamOptions
-from engine.optimizers.base import Block
+from engine.optimizers.base import Block, Linear
+from engine.parameters import Array
 from engine.plans import Plan, call
 
 
@@ -53,3 +54,6 @@ class Radam(Adam):
         yield call(np.divide, M, change, change)
         yield call(np.multiply, change, block.scalars["rate"], change)
         yield call(np.subtract, block.theta, change, block.theta)
+
+    def linear(self, before: dict[str, Array], after: dict[str, Array], scalars: dict[str, float]) -> Linear:
+        return Linear(of_memory=scalars["rate"] / (scalars["share"] * np.sqrt(after["V"]) + scalars["floor"]))

@@ -5,8 +5,9 @@ from typing import Literal
 
 import numpy as np
 
-from engine.optimizers.base import Block, Optimizer
+from engine.optimizers.base import Block, Linear, Optimizer
 from engine.options import Choice, Field
+from engine.parameters import Array
 from engine.plans import Plan, call
 
 
@@ -43,6 +44,7 @@ class Rmsprop(Optimizer):
         self.alpha, self.momentum, self.centered = spec.alpha, spec.momentum, spec.centered
         self.unit = sqrt(1 - spec.alpha)
         self.floor = spec.epsilon / self.unit
+        self.memory, self.kept = "b" if spec.momentum else None, spec.momentum
         self.moments = ("V", *(("M",) if spec.centered else ()), *(("b",) if spec.momentum else ()))
 
     def numbers(self, count: int, rate: float) -> tuple[float, ...]:
@@ -65,6 +67,14 @@ class Rmsprop(Optimizer):
         else:
             yield call(np.multiply, change, block.scalars["rate"], change)
         yield call(np.subtract, block.theta, change, block.theta)
+
+    def linear(self, before: dict[str, Array], after: dict[str, Array], scalars: dict[str, float]) -> Linear:
+        V = after["V"]
+        squares = np.abs(V - (1 - self.alpha) * np.square(after["M"])) if self.centered else V
+        divided = 1 / (np.sqrt(squares) + self.floor)
+        if not self.momentum:
+            return Linear(of_gradient=scalars["rate"] * divided)
+        return Linear(of_memory=scalars["rate"], entered=divided)
 
     def _variance(self, block: Block) -> Plan:
         """change = |V − (1 − α)·M²|."""

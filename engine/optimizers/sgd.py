@@ -4,8 +4,9 @@ from typing import Literal, Self
 
 import numpy as np
 
-from engine.optimizers.base import Block, Optimizer
+from engine.optimizers.base import Block, Linear, Optimizer
 from engine.options import Choice, Field, model_validator
+from engine.parameters import Array
 from engine.plans import Plan, call
 
 
@@ -46,6 +47,7 @@ class Sgd(Optimizer):
         super().__init__(spec)
         self.momentum, self.dampening, self.nesterov = spec.momentum, spec.dampening, spec.nesterov
         self.moments = ("v",) if spec.momentum else ()
+        self.memory, self.kept = "v" if spec.momentum else None, spec.momentum
 
     def numbers(self, count: int, rate: float) -> tuple[float, ...]:
         return rate, 1.0 if count == 1 else 1 - self.dampening
@@ -61,6 +63,13 @@ class Sgd(Optimizer):
             direction = change
         yield call(np.multiply, direction, block.scalars["rate"], change)
         yield call(np.subtract, block.theta, change, block.theta)
+
+    def linear(self, before: dict[str, Array], after: dict[str, Array], scalars: dict[str, float]) -> Linear:
+        rate = scalars["rate"]
+        if not self.momentum:
+            return Linear(of_gradient=rate)
+        of_gradient, of_memory = (rate, self.momentum * rate) if self.nesterov else (0.0, rate)
+        return Linear(of_gradient, of_memory, entered=scalars["share"])
 
     def _momentum(self, block: Block) -> Plan:
         """v ← μ·v + (1 − τ)·g."""

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks training`, `predict`, `jobs`, `defaults` or `inspection`: measurements, not verdicts."""
+"""`python -m tests.benchmarks training`, `predict`, `jobs`, `defaults`, `inspection`, `suspects`: they only measure."""
 
 import argparse
 import os
@@ -41,7 +41,10 @@ def _options() -> argparse.Namespace:
     inspection = benchmarks.add_parser("inspection", help="what each quantity costs, in units of one backward pass")
     inspection.add_argument("--rounds", type=_positive, default=15, help="how often each is timed")
     inspection.add_argument("--quantity", action="append", help="only this one; again for several")
-    for each in (training, predict, jobs, defaults, inspection):
+    suspects = benchmarks.add_parser("suspects", help="how well rankings find labels that were made wrong")
+    suspects.add_argument("--seeds", type=_positive, default=4, help="of each table")
+    suspects.add_argument("--table", action="append", help="only this one; again for several")
+    for each in (training, predict, jobs, defaults, inspection, suspects):
         each.add_argument("--threads", type=_positive, default=1, help="BLAS threads")
         each.add_argument("--json", action="store_true", help="print JSON for programs")
     return parser.parse_args()

@@ -24,7 +24,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from engine.data import Bounds, ingest, open_table
 from engine.spec import RunSpec
 from engine.training import TrainingState, train
-from service.domain.training import parts, plan
+from service.domain.training import Parts, Plan, parts, plan
 from service.settings import Limits
 from tests.benchmarks.tables import TABLES, Columns, RealTable, present
 
@@ -83,15 +83,8 @@ def score(table: RealTable, rows: Columns, predicted: Any) -> float:
 
 def by_default(table: RealTable, known: Columns, asked: Columns, seed: int) -> list[Any]:
     """What a run of the known rows says of the others. All of them train: the others are its test part."""
-    spec = RunSpec.model_validate({"target": table.target, "seed": seed, "split": {"test": 0}})
-    limits = Limits()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        path = uploaded(known, folder)
-        planned = plan(spec, path, limits)
-        resolved, preprocessing, network = planned.resolved, planned.preprocessing, planned.network
-        in_memory = {"bytes_in_memory": limits.encoded_bytes_in_memory, "folder": folder}
-        data = parts(resolved, preprocessing, network, open_table(path), **in_memory).training
+    planned, rows = planned_run(table, known, seed)
+    resolved, preprocessing, network, data = planned.resolved, planned.preprocessing, planned.network, rows.training
     state = TrainingState.of(resolved, network, data)
     for _ in train(network, data, resolved.training, state, seed=seed):
         pass
@@ -99,6 +92,18 @@ def by_default(table: RealTable, known: Columns, asked: Columns, seed: int) -> l
     X = preprocessing.encode_columns(asked, dtype=resolved.training.dtype).X
     answers = preprocessing.decode(network.predict(best, X))
     return [answer["label" if table.is_classes else "value"] for answer in answers]
+
+
+def planned_run(table: RealTable, known: Columns, seed: int) -> tuple[Plan, Parts]:
+    """A run on these rows of which nothing is said but the target; and the rows, all of which train."""
+    spec, limits = RunSpec.model_validate({"target": table.target, "seed": seed, "split": {"test": 0}}), Limits()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = uploaded(known, folder)
+        planned = plan(spec, path, limits)
+        in_memory = {"bytes_in_memory": limits.encoded_bytes_in_memory, "folder": folder}
+        rows = parts(planned.resolved, planned.preprocessing, planned.network, open_table(path), **in_memory)
+    return planned, rows
 
 
 def uploaded(columns: Columns, folder: Path) -> Path:

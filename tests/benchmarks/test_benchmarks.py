@@ -46,6 +46,15 @@ def test_defaults_are_as_good_as_a_tuned_mlp(table: str) -> None:
     assert row["defaults"] >= row["tuned"] - 0.03
 
 
+def test_the_suspects_benchmark_finds_wrong_labels() -> None:
+    command = [sys.executable, "-m", "tests.benchmarks", "suspects", "--table", "penguins", "--seeds", "1", "--json"]
+
+    [row] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+
+    assert (row["table"], row["k"]) == ("penguins", 17)
+    assert row["suspicion"] >= 0.8
+
+
 @pytest.mark.parametrize("name", ["tiny", "tabular"])
 def test_the_textbook_trains_to_our_weights(name: str) -> None:
     ours, textbook = trained(Workload(WORKLOADS[name].widths, batch_size=32, steps=20))

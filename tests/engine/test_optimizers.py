@@ -272,3 +272,32 @@ def test_the_penalty_adds_lambda_w_to_dw_and_nothing_to_db() -> None:
     found, theta = net.views(gradient), net.views(parameters)
     np.testing.assert_array_equal(found["W.2"], 0.25 * theta["W.2"])
     assert not found["b.2"].any()
+
+
+# As a linear map -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_updates_linear_map_is_what_it_did(name: str) -> None:
+    made, random = CASES[name], np.random.default_rng(4)
+    theta, gradient = random.normal(size=7), np.zeros(7)
+    moments = made.start(theta)
+    update = Updater(made, theta, gradient, moments, [Stretch(slice(0, 7))])
+
+    for count in range(1, 12):
+        gradient[...] = random.normal(size=7)
+        before, stood = {key: moment.copy() for key, moment in moments.items()}, theta.copy()
+        apply(update, count, 0.1)
+        scalars = dict(zip(made.scalars, made.numbers(count, 0.1), strict=True))
+        found = made.linear(before, moments, scalars)
+
+        moved = found.of_gradient * gradient
+        if made.memory is not None:
+            m = made.kept * before[made.memory] + found.entered * gradient
+            np.testing.assert_allclose(moments[made.memory], m, rtol=1e-12, atol=1e-15)
+            moved = moved + found.of_memory * m
+        np.testing.assert_allclose(stood - theta, moved, rtol=1e-9, atol=1e-14)
+
+
+def test_only_signs_and_line_searches_are_not_linear() -> None:
+    assert {name for name, kind in OPTIMIZERS.items() if not kind.is_linear} == {"lion", "lbfgs"}

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from math import prod
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -38,6 +38,9 @@ class LayerGradients(Protocol):
     def products(self) -> Array:
         """g_i·g_j over all of the layer: (m, m)."""
 
+    def against(self, other: Self) -> Array:
+        """g_i·h_j over all of the layer, h_j being those of k other examples: (m, k)."""
+
     def along(self, direction: dict[str, Array]) -> Array:
         """g_i·d over all of the layer: (m,)."""
 
@@ -62,11 +65,14 @@ class DenseGradients:
         return {self.W: _row_products(self.X, self.X) * dZ, **dict.fromkeys(self.b, dZ)}
 
     def products(self) -> Array:
+        return self.against(self)
+
+    def against(self, other: Self) -> Array:
         """(a_i·a_j + 1)(dz_i·dz_j), without the 1 where there is no b."""
-        found = self.X @ self.X.T
+        found = self.X @ other.X.T
         if self.b:
             found += 1
-        found *= self.dZ @ self.dZ.T
+        found *= self.dZ @ other.dZ.T
         return found
 
     def along(self, direction: dict[str, Array]) -> Array:
@@ -114,13 +120,18 @@ class RowGradients:
     def products(self) -> Array:
         """As many g_i as may be in memory are kept, and all that follow are multiplied with them."""
         found = np.empty((self.m, self.m), self.slot.x.dtype)
-        height = max(1, MAXIMUM_NUMBERS // self.layout.size)
-        for start in range(0, self.m, height):
-            stop = min(start + height, self.m)
-            kept = np.stack([gradient.copy() for gradient in self._rows(start, stop)])
+        for start, stop, kept in self._stacks():
             found[start:stop, start:stop] = kept @ kept.T
             for row, gradient in enumerate(self._rows(stop), start=stop):
                 found[start:stop, row] = found[row, start:stop] = kept @ gradient
+        return found
+
+    def against(self, other: Self) -> Array:
+        """The others' are kept, as many as may be in memory, and each of these is multiplied with them."""
+        found = np.empty((self.m, other.m), self.slot.x.dtype)
+        for start, stop, kept in other._stacks():
+            for row, gradient in enumerate(self._rows()):
+                found[row, start:stop] = kept @ gradient
         return found
 
     def along(self, direction: dict[str, Array]) -> Array:
@@ -130,6 +141,13 @@ class RowGradients:
     def each(self, name: str) -> Array:
         place, shape = self.layout.slices()[name], self.shapes[name]
         return np.stack([gradient[place].reshape(shape).copy() for gradient in self._rows()])
+
+    def _stacks(self) -> Iterator[tuple[int, int, Array]]:
+        """The flat g_i, as many as may be in memory at once, and from which row to which they are."""
+        height = max(1, MAXIMUM_NUMBERS // self.layout.size)
+        for start in range(0, self.m, height):
+            stop = min(start + height, self.m)
+            yield start, stop, np.stack([gradient.copy() for gradient in self._rows(start, stop)])
 
     def _rows(self, start: int = 0, stop: int | None = None) -> Iterator[Array]:
         """The flat g_i of rows from `start` on; the next one overwrites it."""
