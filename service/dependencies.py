@@ -84,7 +84,7 @@ async def _only_what_is_named(request: Request, kind: MediaType) -> None:
         faults = [Fault(Parameter("query", name[:60]), "extra_forbidden", detail, known) for name in unknown]
         raise Unprocessable(f"{unknown[0][:60]}: {detail}.", errors=faults)
     kinds = _media_types(route)
-    if kinds and kind not in kinds and (kind or not _may_be_left_out(route)):
+    if kinds and kind not in kinds and (kind or _has_body(request) or not _may_be_left_out(route)):
         detail = f"expected {' or '.join(kinds)}, got {kind[:60] or 'none'}"
         fault = Fault(Parameter("header", "Content-Type"), UnsupportedMediaType.code, detail, kinds)
         raise UnsupportedMediaType(f"Content-Type: {detail}.", errors=[fault])
@@ -95,6 +95,11 @@ def _query_names(dependant: Dependant) -> Iterator[str]:
     yield from (field.alias for field in dependant.query_params)
     for each in dependant.dependencies:
         yield from _query_names(each)
+
+
+def _has_body(request: Request) -> bool:
+    """By its headers: RFC 9112, 6.3."""
+    return "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
 
 
 def _may_be_left_out(route: APIRoute) -> bool:
