@@ -34,10 +34,10 @@ from service.worker.watch import Watch
 
 log = logging.getLogger(__name__)
 
-FLUSH_SECONDS = 0.5
-"""So long epochs wait to be stored together: a transaction takes about ten milliseconds, 2 % of that."""
+FLUSH_SECONDS = 0.9
+"""So long epochs wait to be stored together: a transaction takes about ten milliseconds, a hundredth of that."""
 FIRST_CHECKPOINT_SECONDS = 0.8
-SAVING_SHARE = 0.02
+SAVING_SHARE = 0.01
 """Of its time a run may spend on the states that steps are replayed from; where they take long they lie further apart.
 """
 RETRY_SECONDS = 2.0

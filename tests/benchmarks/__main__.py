@@ -1,4 +1,5 @@
-"""`python -m tests.benchmarks training`, `predict`, `jobs`, `defaults`, `inspection`, `suspects`: they only measure."""
+"""`python -m tests.benchmarks training`, `predict`, `jobs`, `defaults`, `inspection`, `suspects`,
+`recording`: they only measure."""
 
 import argparse
 import os
@@ -44,7 +45,11 @@ def _options() -> argparse.Namespace:
     suspects = benchmarks.add_parser("suspects", help="how well rankings find labels that were made wrong")
     suspects.add_argument("--seeds", type=_positive, default=4, help="of each table")
     suspects.add_argument("--table", action="append", help="only this one; again for several")
-    for each in (training, predict, jobs, defaults, inspection, suspects):
+    recording = benchmarks.add_parser("recording", help="what it costs to keep all that steps are shown again from")
+    recording.add_argument("--rounds", type=_positive, default=5, help="how often each is timed")
+    recording.add_argument("--seconds", type=_positive, default=10, help="of a training, about")
+    recording.add_argument("--workload", action="append", help="only this one; again for several")
+    for each in (training, predict, jobs, defaults, inspection, suspects, recording):
         each.add_argument("--threads", type=_positive, default=1, help="BLAS threads")
         each.add_argument("--json", action="store_true", help="print JSON for programs")
     return parser.parse_args()
