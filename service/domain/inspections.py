@@ -72,7 +72,7 @@ def dtype_of(quantities: Sequence[str], asked: str | None) -> str | None:
 def look(subject: Subject, questions: Mapping[str, Any], limits: Limits, *, form: str = "json") -> TensorAnswer:
     """Inspect a subject, for an answer in a form. `questions`: quantities, convention, orientation, reduce, head."""
     network, m, quantities = subject.network, len(subject.X), questions["quantities"]
-    _check_size(subject, limits, quantities)
+    check_size(subject, limits, quantities)
     names = quantity_names(network, quantities, QUANTITIES)
     if tensors.is_whole(questions["reduce"], form):
         count = sum(prod(shape_of(network, name, m)) for name in names)
@@ -111,7 +111,7 @@ def look(subject: Subject, questions: Mapping[str, Any], limits: Limits, *, form
 
 def nudge(subject: Subject, questions: Mapping[str, Any], limits: Limits) -> Answer:
     """Check a subject's gradients. `questions`: targets, samples, seed, method, convention, orientation."""
-    _check_size(subject, limits, workspaces=3)  # a pass, and forward passes at real and at complex points
+    check_size(subject, limits, workspaces=3)  # a pass, and forward passes at real and at complex points
     targets = targets_of(
         subject.network,
         len(subject.X),
@@ -183,7 +183,8 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and isfinite(value) else None
 
 
-def _check_size(subject: Subject, limits: Limits, quantities: Sequence[str] = (), *, workspaces: int = 1) -> None:
+def check_size(subject: Subject, limits: Limits, quantities: Sequence[str] = (), *, workspaces: int = 1) -> None:
+    """TooLarge for more rows, or more numbers at work, than an inspection may have."""
     m = len(subject.X)
     _check_rows(m, limits)
     network = subject.network

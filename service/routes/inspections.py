@@ -78,7 +78,7 @@ def inspect_run(
     form = format or accepted(accept, MEDIA_TYPES)
     dtype, after = inspections.dtype_of(body.quantities, body.dtype), body.options.after
     then = None if after is None else replays.moment(database, settings, run_id, str(after))
-    subject = _subject_of_run(database, settings, run_id, body, dtype=dtype, after=then)
+    subject = subject_of_run(database, settings, run_id, body, dtype=dtype, after=then)
     return answer_of(inspections.look(subject, body.model_dump(), limits, form=form), form, limits)
 
 
@@ -87,25 +87,25 @@ def check_run(
     run_id: RunId, body: RunCheck, database: DatabaseDep, settings: SettingsDep, limits: LimitsDep
 ) -> Response:
     """Backpropagation's derivatives beside measured ones: nudge a number, run forward again, divide. In float64."""
-    subject = _subject_of_run(database, settings, run_id, body, dtype="float64")
-    return _json(inspections.nudge(subject, body.model_dump(), limits))
+    subject = subject_of_run(database, settings, run_id, body, dtype="float64")
+    return json_of(inspections.nudge(subject, body.model_dump(), limits))
 
 
 @router.post("/inspect", response_model=InspectionBody, responses={**LOOKED, **errors_of(400, 406, 413, 422)})
 def inspect(body: StatelessInspect, limits: LimitsDep, format: Form = None, accept: Accept = "*/*") -> Response:
     """Inspect a network that is whole in the request: layers, parameters, X and Y. In float64; nothing is stored."""
     form = format or accepted(accept, MEDIA_TYPES)
-    subject = _stateless(body, body.orientation, limits, options=body.options.model_dump())
+    subject = stateless_subject(body, body.orientation, limits, options=body.options.model_dump())
     return answer_of(inspections.look(subject, body.model_dump(), limits, form=form), form, limits)
 
 
 @router.post("/check", response_model=CheckBody, responses=errors_of(400, 413, 422))
 def check(body: StatelessCheck, limits: LimitsDep) -> Response:
     """Nudge numbers of a network that is whole in the request."""
-    return _json(inspections.nudge(_stateless(body, body.orientation, limits), body.model_dump(), limits))
+    return json_of(inspections.nudge(stateless_subject(body, body.orientation, limits), body.model_dump(), limits))
 
 
-def _subject_of_run(
+def subject_of_run(
     database: Database,
     settings: Settings,
     run_id: str,
@@ -114,6 +114,7 @@ def _subject_of_run(
     dtype: str | None,
     after: Moment | None = None,
 ) -> Subject:
+    """A run's network at a moment, and a batch for it."""
     if body.at is not None and body.checkpoint is not None and body.at != body.checkpoint:
         raise Unprocessable("at and checkpoint are two words for one thing; expected one of them.", code="two_moments")
     at = body.at if body.at is not None else body.checkpoint
@@ -125,9 +126,10 @@ def _subject_of_run(
     )
 
 
-def _stateless(
+def stateless_subject(
     body: Stateless, orientation: Orientation, limits: Limits, options: Mapping[str, Any] | None = None
 ) -> Subject:
+    """The network and the batch that a request holds."""
     network = body.network
     return inspections.stateless(
         network.layers,
@@ -149,5 +151,6 @@ def answer_of(answer: TensorAnswer, form: str, limits: Limits) -> Response:
     return Response(tensors.write(answer, form, limits), 200, about, FORMATS[form][0])
 
 
-def _json(content: dict[str, Any]) -> Response:
+def json_of(content: dict[str, Any]) -> Response:
+    """An object as it is."""
     return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json")

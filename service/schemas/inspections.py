@@ -117,6 +117,12 @@ NETWORK_EXAMPLE: dict[str, Any] = {
 }
 
 
+HeadName = Annotated[
+    Literal["auto", "shortcut", "general"],
+    Field(description="Whether dZ[L] is A − Y or goes through dA[L]; auto is the shortcut where there is one."),
+]
+
+
 class Questions(Request):
     """What to look at."""
 
@@ -134,10 +140,7 @@ class Questions(Request):
         AnyReduction | None,
         Field(description="How much of each tensor, by name or with options; null is stats, in binary forms full."),
     ] = None
-    head: Annotated[
-        Literal["auto", "shortcut", "general"],
-        Field(description="Whether dZ[L] is A − Y or goes through dA[L]; auto is the shortcut where there is one."),
-    ] = "auto"
+    head: HeadName = "auto"
 
 
 class QuantityOptions(Request):
