@@ -2,13 +2,15 @@
 
 import errno
 import math
-import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+from service import looking
+from service.options import AsJson, At, Data, Run, Server, client_of
 
 if TYPE_CHECKING:
     from service.client import Client
@@ -23,15 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Server = Annotated[
-    str | None,
-    typer.Option("--server", envvar="CHAINRULE_URL", help="The server's address. [default: port 8000 of this machine]"),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Data = Annotated[Path | None, typer.Option("--data", help="The data folder. [default: ./chainrule-data]")]
-Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id.")]
-At = Annotated[str, typer.Option("--at", "--checkpoint", help="best, last, epoch:3 or checkpoint:ckpt_…")]
 
 
 def _finite(number: float | None) -> float | None:
@@ -50,6 +43,9 @@ def _show_version(is_asked: bool) -> None:
 
         typer.echo(f"chainrule {__version__}")
         raise typer.Exit
+
+
+app.add_typer(looking.app)
 
 
 @app.callback()
@@ -159,7 +155,7 @@ def train(
         _merge(body, "training", {"optimizer": _optimizer(before, optimizer, learning_rate)})
     own = None
     with ExitStack() as stack:
-        client = stack.enter_context(_client(server))
+        client = stack.enter_context(client_of(server))
         if not client.is_live():
             if detach:
                 raise Unreachable(f"no server answers at {client.url} to leave the run to; start one: chainrule serve")
@@ -186,7 +182,7 @@ def fork(
     json_output: AsJson = False,
 ) -> None:
     """Start a new run that goes on from a checkpoint of this one; without changes, to the same bits."""
-    with _client(server) as client:
+    with client_of(server) as client:
         training = _given(epochs=epochs)
         if learning_rate is not None:
             before = client.run(run).resolved.training.optimizer.model_dump()
@@ -209,7 +205,7 @@ def runs(
     """List runs, newest first."""
     from service import console
 
-    with _client(server) as client:
+    with client_of(server) as client:
         page = client.runs(status=status or (), tag=tag or (), limit=limit)
     console.as_json(list(page.items)) if json_output else console.runs(page.items)
 
@@ -223,7 +219,7 @@ def datasets(
     """List datasets, newest first."""
     from service import console
 
-    with _client(server) as client:
+    with client_of(server) as client:
         page = client.datasets(limit=limit)
     console.as_json(list(page.items)) if json_output else console.datasets(page.items)
 
@@ -233,7 +229,7 @@ def show(run: Run, server: Server = None, json_output: AsJson = False) -> None:
     """Show a run."""
     from service import console
 
-    with _client(server) as client:
+    with client_of(server) as client:
         found = client.run(run)
     console.as_json(found) if json_output else console.run(found)
 
@@ -241,7 +237,7 @@ def show(run: Run, server: Server = None, json_output: AsJson = False) -> None:
 @app.command()
 def watch(run: Run, server: Server = None) -> None:
     """Follow a run to its end."""
-    with _client(server) as client:
+    with client_of(server) as client:
         _show_to_its_end(client, client.run(run))
 
 
@@ -256,7 +252,7 @@ def losses(
     """Show a run's losses and metrics, epoch by epoch."""
     from service import console
 
-    with _client(server) as client:
+    with client_of(server) as client:
         columns = client.losses(run, keys=_listed(keys), points=points)
     console.as_json(columns) if json_output else console.losses(columns)
 
@@ -280,7 +276,7 @@ def predict(
 
     if output is not None and format is None:
         raise typer.BadParameter("expected --format, which says what to write", param_hint="--output")
-    with _client(server) as client:
+    with client_of(server) as client:
         if format is not None:
             _write(client.predict_stream(run, file, format=format, checkpoint=at), output)
             return
@@ -315,7 +311,7 @@ def evaluate(
     """Show how good a run's network is on a part of its dataset: metrics, classes, the worst rows."""
     from service import console
 
-    with _client(server) as client:
+    with client_of(server) as client:
         found = client.evaluation(run, part=part, checkpoint=at, worst=worst)
     console.as_json(found) if json_output else console.evaluation(found)
 
@@ -338,7 +334,7 @@ def inspect(
 
     if reduce not in ("norm", "stats") and not json_output:
         raise typer.BadParameter(f"expected norm or stats, for {reduce} is for --json", param_hint="--reduce")
-    with _client(server) as client:
+    with client_of(server) as client:
         rows = {"part": part, "limit": limit}
         found = client.inspect(run, at=at, dataset_rows=rows, quantities=_listed(quantities), reduce=reduce)
     console.as_json(found) if json_output else console.inspection(found)
@@ -359,7 +355,7 @@ def weights(
 
     if output is None and format != "json" and sys.stdout.isatty():
         raise typer.BadParameter(f"expected a file, for {format} is nothing to read", param_hint="--output")
-    with _client(server) as client:
+    with client_of(server) as client:
         content = client.weights(run, checkpoint=at.removeprefix("checkpoint:"), format=format)
     if output is None:
         sys.stdout.buffer.write(content)
@@ -394,7 +390,7 @@ def delete(run: Run, server: Server = None) -> None:
     """Delete a finished run with its losses, events and checkpoints."""
     from service import console
 
-    with _client(server) as client:
+    with client_of(server) as client:
         client.delete_run(run)
     console.out.print(f"{run}: deleted")
 
@@ -454,12 +450,6 @@ def _prepare_process(settings: "Settings") -> None:
     from service import logs
 
     logs.configure(settings)
-
-
-def _client(server: str | None) -> "Client":
-    from service.client import DEFAULT_URL, Client
-
-    return Client(server or DEFAULT_URL, token=os.environ.get("CHAINRULE_TOKEN"))
 
 
 def _listed(names: str | None) -> list[str]:
@@ -561,7 +551,7 @@ def _show_to_its_end(
 def _steer(action: str, run: str, server: str | None) -> None:
     from service import console
 
-    with _client(server) as client:
+    with client_of(server) as client:
         found = getattr(client, action)(run)
     wish = f", asked to {action}" if found.status == "running" and action != "resume" else ""
     console.out.print(f"{found.id}: {found.status}{wish}")

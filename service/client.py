@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -22,6 +23,7 @@ from service.schemas.checkpoints import CheckpointBody
 from service.schemas.datasets import DatasetBody, DatasetDetail
 from service.schemas.evaluations import EvaluationBody
 from service.schemas.events import EventBody
+from service.schemas.explanations import ExplanationBody, GainsBody, PathsBody
 from service.schemas.influences import InfluenceBody
 from service.schemas.inspections import CheckBody, InspectionBody
 from service.schemas.predictions import PredictionsBody
@@ -350,6 +352,23 @@ class Client:
     def check(self, run_id: str, **questions: Any) -> CheckBody:
         """Gradients of a run's network beside measured ones."""
         return self._post(CheckBody, f"/v1/runs/{run_id}/check", questions)
+
+    def explain(self, run_id: str, address: str, **questions: Any) -> ExplanationBody:
+        """One number of a run's pass, line by line: `explain(run, "dW.1[0,3]", rows="17,4")`."""
+        return self._get(ExplanationBody, f"/v1/runs/{run_id}/explain/{quote(address, safe='')}", **questions)
+
+    def explanation(self, run_id: str, address: str, *, format: str, **questions: Any) -> str:
+        """The same as markdown, latex or html."""
+        path = f"/v1/runs/{run_id}/explain/{quote(address, safe='')}"
+        return self._request("GET", path, params={**questions, "format": format}).text
+
+    def gains(self, run_id: str, **questions: Any) -> GainsBody:
+        """What each operation makes of the gradient's norm, from the loss down: `dataset_rows={"part": "train"}`."""
+        return self._post(GainsBody, f"/v1/runs/{run_id}/gains", questions)
+
+    def paths(self, run_id: str, address: str, **questions: Any) -> PathsBody:
+        """The largest parts of one weight's gradient."""
+        return self._post(PathsBody, f"/v1/runs/{run_id}/paths", {"address": address, **questions})
 
     def influence(self, run_id: str, **question: Any) -> InfluenceBody:
         """The training rows that did most to a loss."""

@@ -13,9 +13,14 @@ from rich.table import Table
 from service.client import Client
 from service.schemas.datasets import DatasetBody
 from service.schemas.evaluations import EvaluationBody, SaidBody, TargetBody
-from service.schemas.inspections import CheckBody, InspectionBody
+from service.schemas.explanations import GainsBody
+from service.schemas.influences import InfluenceBody
+from service.schemas.inspections import CheckBody, InspectionBody, ReplayBody
 from service.schemas.predictions import PredictionsBody
+from service.schemas.rankings import RankingBody
 from service.schemas.runs import RunBody, RunSummary
+from service.schemas.steps import StepBody
+from service.schemas.timelines import TimelineBody
 
 WIDE = 1000
 """Columns where no terminal cuts lines off."""
@@ -287,5 +292,80 @@ def gradients(found: InspectionBody, check: CheckBody) -> None:
                 each.verdict,
             )
             for each in check.nudges
+        ),
+    )
+
+
+def _number_of(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def replayed(replay: ReplayBody | None) -> str:
+    """How a step came about, in a few words."""
+    if replay is None or replay.status == "stored":
+        return "as it was stored"
+    return f"{replay.steps} steps computed again, {replay.status}"
+
+
+def step(found: StepBody) -> None:
+    """Print what a step of a training did to each parameter, and what stood between the layers."""
+    out.print(
+        f"step {found.number} (epoch {found.epoch}, step {found.step} of {found.steps_per_epoch}): loss "
+        f"{_number_of(found.loss)}, learning rate {found.learning_rate:.4g}; {replayed(found.replay)}\n"
+    )
+    changes = ((e.name, e.norm, e.gradient_norm, e.update_norm, e.update_ratio) for e in found.parameters)
+    table(
+        ("parameter", "norm", "gradient", "update", "update/norm"),
+        ((name, *map(_number_of, norms)) for name, *norms in changes),
+    )
+    out.print()
+    boundaries = ((e.name, e.norm, e.derivative_norm, e.zero_share) for e in found.boundaries)
+    table(
+        ("tensor", "norm", "derivative", "share of zeros"),
+        ((name, *map(_number_of, norms)) for name, *norms in boundaries),
+    )
+
+
+def timeline(found: TimelineBody) -> None:
+    """Print numbers over steps."""
+    out.print(f"{replayed(found.replay)}\n")
+    losses(found.columns)
+
+
+def gains(found: GainsBody) -> None:
+    """Print what each operation makes of the gradient's norm."""
+    table(
+        ("operation", "gives", "norm", "log₁₀ gain"),
+        ((each.operation, each.after, _number_of(each.norm), _number_of(each.gain)) for each in found.gains),
+    )
+    worst = "" if found.largest_loss is None else f"; {found.largest_loss} loses most"
+    out.print(f"\nfrom {found.start} to {found.end}: {_number_of(found.total)}{worst}")
+    warn(found.warnings)
+
+
+def influence(found: InfluenceBody) -> None:
+    """Print the rows that did most to each loss."""
+    for query in found.queries:
+        what = f"row {query.row}" if query.row is not None else f"{query.rows} rows"
+        fall = "" if query.fall is None else f": fell by {query.fall:.6g}"
+        out.print(f"{what}{fall}; all training rows {_number_of(query.total)}\n")
+        rows = [("lowered it", each) for each in query.proponents] + [("raised it", each) for each in query.opponents]
+        table(("", "row", "by"), ((kind, str(each.row), _number_of(each.value)) for kind, each in rows))
+    warn(found.warnings)
+
+
+def ranking(found: RankingBody) -> None:
+    """Print a part's rows in order."""
+    has_labels = any(row.label is not None for row in found.ranked)
+    names = ("row", "loss", "gradient", "self-influence", *(("label", "pulled to") if has_labels else ()))
+    table(
+        names,
+        (
+            (
+                str(row.row),
+                *map(_number_of, (row.loss, row.gradient_norm, row.self_influence)),
+                *((row.label or "", row.opposing or "") if has_labels else ()),
+            )
+            for row in found.ranked
         ),
     )

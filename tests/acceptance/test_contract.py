@@ -62,6 +62,7 @@ def ids(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
             "run_id": run.id,
             "checkpoint_id": "best",
             "step": "last",
+            "address": "dW.1[0,0]",
             "inspection_id": later.json()["id"],
         }
 
