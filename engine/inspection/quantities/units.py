@@ -18,14 +18,14 @@ STEEPEST = {"sigmoid": 0.25, "hard_sigmoid": 1 / 6, "softmax": 0.25}
 
 def dead_shares(passed: Pass) -> dict[str, Array]:
     """The share of units whose slope is 0 for every example: nothing reaches the weights in front of them."""
-    return _shares(passed, "dead_share", lambda layer, slot: _of_units(_slopes(layer, slot)).max(axis=0) == 0)
+    return _shares(passed, "dead_share", lambda layer, slot: _of_units(slopes_of(layer, slot)).max(axis=0) == 0)
 
 
 def saturated_shares(passed: Pass) -> dict[str, Array]:
     """The share of units whose mean slope is below a twentieth of the steepest there is, or of 1 if that is less."""
 
     def saturated(layer: Activation, slot: Slot) -> Array:
-        slopes = _of_units(_slopes(layer, slot)).mean(axis=0)
+        slopes = _of_units(slopes_of(layer, slot)).mean(axis=0)
         flat: Array = slopes < FLATTEST * STEEPEST.get(_kind(layer), 1.0)
         return flat
 
@@ -38,10 +38,10 @@ def zero_shares(passed: Pass) -> dict[str, Array]:
 
 
 def _shares(passed: Pass, quantity: str, of: Callable[[Activation, Slot], Array]) -> dict[str, Array]:
-    return {f"{quantity}.{name}": scalar(of(layer, slot).mean(), passed) for name, layer, slot in _activations(passed)}
+    return {f"{quantity}.{name}": scalar(of(layer, slot).mean(), passed) for name, layer, slot in activations_of(passed)}
 
 
-def _activations(passed: Pass) -> Iterator[tuple[str, Activation, Slot]]:
+def activations_of(passed: Pass) -> Iterator[tuple[str, Activation, Slot]]:
     """Each with the name of what it gives: A.l, or layers.<item>.y of one that stands alone."""
     network = passed.network
     for name, layer, slot in zip(network.boundary_names[1:], network.layers, passed.batch.slots, strict=True):
@@ -49,7 +49,7 @@ def _activations(passed: Pass) -> Iterator[tuple[str, Activation, Slot]]:
             yield name, layer, slot
 
 
-def _slopes(layer: Activation, slot: Slot) -> Array:
+def slopes_of(layer: Activation, slot: Slot) -> Array:
     """|g′(Z)| of each element, by the activation's own backward pass; of softmax ∂A_k/∂Z_k."""
     slopes: Array = np.empty_like(slot.x)
     if _kind(layer) == "softmax":

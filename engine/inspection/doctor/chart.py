@@ -1,0 +1,79 @@
+"""The chart: everything the doctor's rules look at, of one run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from engine.inspection.doctor.looks import Look
+from engine.network import Network
+from engine.parameters import Array
+from engine.spec import RunSpec
+from engine.training import TrainingData
+
+EARLY = 10
+"""Steps that count as the beginning."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A run: its spec, its rows, what its epochs reported, and the looks at some of its steps."""
+
+    spec: RunSpec
+    network: Network
+    data: TrainingData
+    input_names: tuple[str, ...] = ()
+    """Of the columns of X."""
+    epochs: Sequence[Mapping[str, Any]] = ()
+    """The reports from the first epoch on."""
+    looks: tuple[Look, ...] = ()
+    """In the order of their steps."""
+    diverged: int | None = None
+    """The step whose numbers were not finite, where the run ended so."""
+
+    def curve(self, name: str) -> Array:
+        """What epochs reported under a name; NaN where one has no such number."""
+        values = [report.get(name) for report in self.epochs]
+        return np.array([np.nan if value is None else value for value in values], np.float64)
+
+    @property
+    def early(self) -> tuple[Look, ...]:
+        """The looks at the first steps."""
+        return tuple(look for look in self.looks if look.step <= EARLY)
+
+    @cached_property
+    def labels(self) -> Array | None:
+        """Each training row's class; None of a regression, and of several targets."""
+        kind, Y = self.data.kind, self.data.Y
+        if kind == "multiclass":
+            return Y.argmax(axis=1) if Y.shape[1] > 1 else Y[:, 0].astype(np.int64)
+        return (Y[:, 0] > 0.5).astype(np.int64) if kind == "binary" else None
+
+    @cached_property
+    def class_count(self) -> int:
+        """How many classes there are to tell apart."""
+        return max(2, self.data.Y.shape[1]) if self.labels is not None else 0
+
+    @cached_property
+    def chance(self) -> float | None:
+        """The loss of the best constant answer, where it is known: the entropy of classes, or half the variance."""
+        loss = self.network.loss.spec.model_fields["type"].default
+        if self.labels is not None and loss in ("cross_entropy", "binary_cross_entropy"):
+            share = np.bincount(self.labels, minlength=self.class_count) / len(self.labels)
+            return float(-(share[share > 0] * np.log(share[share > 0])).sum())
+        if loss in ("half_squared_error", "squared_error"):
+            spread = float(((self.data.Y - self.data.Y.mean(axis=0)) ** 2).sum(axis=1).mean())
+            return spread / 2 if loss == "half_squared_error" else spread
+        return None
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether the training loss fell well below chance at any epoch, or below a tenth of where it began."""
+        losses = self.curve("train.loss")
+        losses = losses[np.isfinite(losses)]
+        if not losses.size:
+            return False
+        start = self.chance if self.chance is not None else (self.looks[0].loss if self.looks else losses[0])
+        return bool(losses.min() < 0.6 * start)

@@ -1,0 +1,135 @@
+"""Rounds: the doctor's way through a run: which steps are looked at, every rule asked, consequences under their causes."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from engine.errors import SpecError
+from engine.inspection.doctor.before import BEFORE
+from engine.inspection.doctor.chart import Chart
+from engine.inspection.doctor.ends import ENDS
+from engine.inspection.doctor.findings import Finding, Rule, Severity
+from engine.inspection.doctor.looks import Course, Look, look_at, probe_rows
+from engine.inspection.doctor.steps import STEPS
+from engine.optimizers import OPTIMIZERS
+
+RULES: dict[str, Rule] = {rule.id: rule for rule in (*BEFORE, *STEPS, *ENDS)}
+"""In the order of judgement: causes before what they cause."""
+LOOKS = 14
+"""Steps that are looked at, unless told otherwise."""
+SEARCHED = 12
+"""At most so many more to find where a thing begins."""
+RANK: dict[Severity, int] = {"critical": 0, "warning": 1, "info": 2}
+
+Overrides = Mapping[str, Mapping[str, float]]
+"""Thresholds by rule, in place of the defaults."""
+
+
+def check_overrides(overrides: Overrides) -> None:
+    """Raise SpecError for a rule, or a threshold of one, that there is not."""
+    for rule, thresholds in overrides.items():
+        if rule not in RULES:
+            raise SpecError(f"thresholds.{rule}", "there is no such rule", code="unknown_rule", allowed=tuple(RULES))
+        for name in thresholds:
+            if name not in RULES[rule].thresholds:
+                allowed = tuple(RULES[rule].thresholds)
+                raise SpecError(
+                    f"thresholds.{rule}.{name}",
+                    "the rule has no such threshold",
+                    code="unknown_threshold",
+                    allowed=allowed,
+                )
+
+
+def judge(chart: Chart, overrides: Overrides | None = None) -> list[Finding]:
+    """Every rule's findings, what follows from another under it, the most severe first."""
+    asked = overrides or {}
+    with np.errstate(all="ignore"):
+        found = [
+            finding
+            for rule in RULES.values()
+            for finding in rule.judge(chart, {**rule.thresholds, **asked.get(rule.id, {})})
+        ]
+    return fold(found)
+
+
+def fold(findings: Sequence[Finding]) -> list[Finding]:
+    """Consequences under the first finding that explains them; the rest by severity, then in the order of judgement."""
+    order = list(RULES)
+    told = sorted(findings, key=lambda finding: order.index(finding.rule))
+    causes: list[Finding] = []
+    for finding in told:
+        place = next((at for at, cause in enumerate(causes) if finding.rule in RULES[cause.rule].explains), None)
+        if place is None:
+            under = tuple(each for each in causes if each.rule in RULES[finding.rule].explains)
+            causes = [each for each in causes if each not in under]
+            causes.append(replace(finding, consequences=(*finding.consequences, *_flat(under))))
+        else:
+            causes[place] = replace(causes[place], consequences=(*causes[place].consequences, *_flat([finding])))
+    return sorted(causes, key=lambda finding: RANK[finding.severity])
+
+
+def _flat(findings: Iterable[Finding]) -> list[Finding]:
+    """Each, and behind it what followed from it."""
+    return [each for found in findings for each in (replace(found, consequences=()), *found.consequences)]
+
+
+def examine(
+    course: Course,
+    *,
+    begun: int,
+    reached: int,
+    epochs: Sequence[Mapping[str, Any]],
+    diverged: int | None = None,
+    input_names: Sequence[str] = (),
+    overrides: Overrides | None = None,
+    count: int = LOOKS,
+) -> tuple[Chart, list[Finding]]:
+    """Look at some steps between two moments of a training, judge, and find the first step of what is wrong.
+
+    Raises SpecError for thresholds that there are not.
+    """
+    check_overrides(overrides or {})
+    rows, looks = probe_rows(course.data), {}
+    if not OPTIMIZERS[course.spec.training.optimizer.type].full_batch:
+        for step in steps_of(begun, reached, count, diverged):
+            looks[step] = look_at(course, step, rows)
+    chart = Chart(
+        spec=course.spec,
+        network=course.network,
+        data=course.data,
+        input_names=tuple(input_names),
+        epochs=epochs,
+        looks=tuple(looks[step] for step in sorted(looks)),
+        diverged=diverged,
+    )
+    found = judge(chart, overrides)
+    return chart, [_dated(finding, chart, course) for finding in found]
+
+
+def steps_of(begun: int, reached: int, count: int, diverged: int | None) -> list[int]:
+    """The first steps, then further and further apart, the last one, and the one that ended the run."""
+    if reached <= begun:
+        return [] if diverged is None else [diverged]
+    first = begun + 1
+    near = [step for step in (first, first + 1, first + 4) if step <= reached]
+    apart = np.geomspace(1, reached - begun, max(2, count - len(near))).round().astype(np.int64) + begun
+    return sorted({*near, *apart.tolist(), *(() if diverged is None else (diverged,))})
+
+
+def _dated(finding: Finding, chart: Chart, course: Course) -> Finding:
+    """With the first step at which it holds, between the last look where it did not and the first where it did."""
+    if finding.holds is None or finding.step is None:
+        return finding
+    clean = [look.step for look in chart.looks if look.step < finding.step and not finding.holds(look)]
+    low, high = (max(clean) if clean else finding.step - 1), finding.step
+    rows, tries = probe_rows(course.data), 0
+    last: Look | None = None
+    while high - low > 1 and tries < SEARCHED:
+        middle = (low + high) // 2
+        look = look_at(course, middle, rows)
+        low, high, last = (low, middle, look) if finding.holds(look) else (middle, high, last)
+        tries += 1
+    return finding if last is None else replace(finding, step=last.step)
