@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 from service.schemas.base import PageBody
 from service.schemas.checkpoints import CheckpointBody
 from service.schemas.datasets import DatasetBody, DatasetDetail
+from service.schemas.diagnoses import DiagnosisBody
 from service.schemas.evaluations import EvaluationBody
 from service.schemas.events import EventBody
 from service.schemas.explanations import ExplanationBody, GainsBody, PathsBody
@@ -369,6 +370,14 @@ class Client:
     def paths(self, run_id: str, address: str, **questions: Any) -> PathsBody:
         """The largest parts of one weight's gradient."""
         return self._post(PathsBody, f"/v1/runs/{run_id}/paths", {"address": address, **questions})
+
+    def doctor(self, run_id: str) -> DiagnosisBody:
+        """What is wrong with a run, the worst first."""
+        return self._get(DiagnosisBody, f"/v1/runs/{run_id}/doctor")
+
+    def consult(self, run_id: str, **questions: Any) -> DiagnosisBody:
+        """The same with other thresholds, or with remedies tried: `consult(run, test=True)`."""
+        return self._post(DiagnosisBody, f"/v1/runs/{run_id}/doctor", questions)
 
     def influence(self, run_id: str, **question: Any) -> InfluenceBody:
         """The training rows that did most to a loss."""

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from service.client import Client
 from service.schemas.datasets import DatasetBody
+from service.schemas.diagnoses import DiagnosisBody, FindingBody, TrialBody
 from service.schemas.evaluations import EvaluationBody, SaidBody, TargetBody
 from service.schemas.explanations import GainsBody
 from service.schemas.influences import InfluenceBody
@@ -369,3 +370,40 @@ def ranking(found: RankingBody) -> None:
             for row in found.ranked
         ),
     )
+
+
+def diagnosis(found: DiagnosisBody) -> None:
+    """Print what the doctor says, the worst first."""
+    if not found.findings:
+        out.print(f"nothing wrong up to step {found.moment}")
+    for finding in found.findings:
+        _finding(finding)
+
+
+def _finding(finding: FindingBody) -> None:
+    since = "" if finding.first_step is None else f", since step {finding.first_step}"
+    since = f", since epoch {finding.first_epoch}" if finding.first_epoch is not None else since
+    layers = "" if not finding.layers else f", layer {', '.join(map(str, finding.layers))}"
+    out.print(f"{finding.severity}: {finding.rule}{layers}{since}")
+    out.print(f"  why     {finding.why}")
+    for each in finding.evidence:
+        limit = "" if each.threshold is None else f" (threshold {each.threshold:.4g})"
+        out.print(f"  seen    {each.quantity}: {_number_of(each.value)}{limit}")
+    if finding.consequences:
+        out.print(f"  so too  {', '.join(each.rule for each in finding.consequences)}")
+    if finding.remedy is not None:
+        patch = "" if finding.remedy.patch is None else f": {json.dumps(finding.remedy.patch)}"
+        out.print(f"  remedy  {finding.remedy.rationale}{patch}")
+    if finding.tested is not None:
+        out.print(f"  tested  {_trial(finding.tested)}")
+    out.print()
+
+
+def _trial(trial: TrialBody) -> str:
+    if trial.without is None or trial.with_remedy is None:
+        return f"not possible: {trial.error}"
+    losses = (trial.without.train_loss, trial.with_remedy.train_loss)
+    without, with_it = ("diverged" if loss is None else f"{loss:.4g}" for loss in losses)
+    verdict = "it helps" if trial.helped else "it does not help"
+    begun = f"{trial.epochs} epochs from moment {trial.moment}"
+    return f"{begun}: training loss {without} without it, {with_it} with it: {verdict}"

@@ -78,6 +78,27 @@ def gains(run: Run, part: Part = "train", limit: int = 128, at: At = "best", ser
 
 
 @app.command()
+def doctor(
+    run: Run,
+    test: Annotated[bool, typer.Option("--test", help="Train a little with each remedy and without it.")] = False,
+    fail_on: Annotated[
+        Literal["critical", "warning"] | None, typer.Option(help="Exit with code 3 for a finding as severe as this.")
+    ] = None,
+    server: Server = None,
+    json_output: AsJson = False,
+) -> None:
+    """Show what is wrong with a run: where, since which step, why, and what would mend it."""
+    from service import console
+
+    with client_of(server) as client:
+        found = client.consult(run, test=True) if test else client.doctor(run)
+    console.as_json(found) if json_output else console.diagnosis(found)
+    failing = ("critical",) if fail_on == "critical" else ("critical", "warning")
+    if fail_on is not None and any(finding.severity in failing for finding in found.findings):
+        raise typer.Exit(3)
+
+
+@app.command()
 def influence(
     run: Run,
     rows: Annotated[str, typer.Argument(help="Rows of the dataset whose loss is asked about, as 17,4.")],

@@ -78,6 +78,7 @@ class Settings(BaseSettings):
     replay_seconds: Annotated[
         float, Field(gt=0, description="How far apart, in seconds of training, the states are that steps replay from.")
     ] = 1.0
+    doctor: bool = Field(True, description="Whether workers look at a run when it has ended, for what was wrong.")
     shutdown_seconds: Annotated[float, Field(gt=0)] = 8.0
     read_seconds: Annotated[float, Field(gt=0, description="How long a body may stand still.")] = 30.0
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -20,7 +20,7 @@ from engine.inspection import ObservedStep, Replay
 from engine.network import Network
 from engine.parameters import Array
 from engine.spec import RunSpec
-from engine.training import TrainingState
+from engine.training import TrainingData, TrainingState
 from engine.training.trainer import Trainer
 from service.domain import datasets
 from service.domain.courses import moment_of, resolved_at
@@ -98,6 +98,11 @@ class Journey:
     def rows(self) -> Array:
         """Which rows of the dataset the training rows are."""
         return self.parts.train_rows
+
+    @property
+    def data(self) -> TrainingData:
+        """What it trains on."""
+        return self.parts.training
 
     @property
     def replay(self) -> Replay:

@@ -12,26 +12,26 @@ from service.errors import Fault, Unprocessable, own, path_in, pointer
 
 def overridden(resolved: Mapping[str, Any], overrides: Mapping[str, Any]) -> RunSpec:
     """A resolved spec with another seed or parts of its training changed."""
-    merged = _merged(resolved, overrides)
+    whole = merged(resolved, overrides)
     before = resolved["training"]["dtype"]
-    if merged["training"]["dtype"] != before:
+    if whole["training"]["dtype"] != before:
         raise Unprocessable(
             "A fork goes on with the numbers it has.",
             errors=[Fault("/training/dtype", "not_allowed", f"expected {before} as before")],
         )
     try:
-        return RunSpec.model_validate(merged)
+        return RunSpec.model_validate(whole)
     except ValidationError as error:
         raise Unprocessable(
             "The overrides do not make a valid spec.",
             errors=[
-                Fault(pointer(path_in(merged, fault["loc"])), fault["type"], fault["msg"])
+                Fault(pointer(path_in(whole, fault["loc"])), fault["type"], fault["msg"])
                 for fault in own(error.errors())
             ],
         ) from error
 
 
-def _merged(before: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merged(before: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """`before` with the changed parts of its objects; an object of another type takes the whole place."""
     found = dict(before)
     for name, change in changes.items():
@@ -41,7 +41,7 @@ def _merged(before: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
             and isinstance(change, dict)
             and change.get("type", old.get("type")) == old.get("type")
         ):
-            found[name] = _merged(old, change)
+            found[name] = merged(old, change)
         else:
             found[name] = change
     return found

@@ -18,7 +18,7 @@ from service.dependencies import (
     SettingsDep,
     WriteSession,
 )
-from service.domain import amendments, datasets, forks, idempotency, runs, watchpoints
+from service.domain import amendments, datasets, diagnoses, forks, idempotency, runs, watchpoints
 from service.domain.idempotency import Answer
 from service.domain.runs import Labels
 from service.domain.watchpoints import Condition
@@ -129,7 +129,8 @@ def _given(answer: Answer) -> Response:
 @router.post("/validate", responses=errors_of(400, 404, 413, 422), dependencies=[PlanTurn])
 def validate_run(body: RunCreate, database: DatabaseDep, settings: SettingsDep) -> PlanBody:
     """What the run would be: the resolved spec, shapes, memory, an estimate of the time. Nothing is stored."""
-    return PlanBody.of(runs.validate(database, settings.data, body.dataset, body.spec(), settings.limits).plan)
+    draft = runs.validate(database, settings.data, body.dataset, body.spec(), settings.limits)
+    return PlanBody.of(draft.plan, diagnoses.before(draft.plan, datasets.path_of(settings.data, draft.dataset.id)))
 
 
 @router.get("", responses=errors_of(400, 422))

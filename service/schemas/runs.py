@@ -1,5 +1,6 @@
 """Runs."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -8,6 +9,7 @@ from pydantic import Field
 from engine.spec import RowNumber, RunSpec
 from engine.training import LearningRates
 from service.schemas.base import NO_NUL, At, Body, Request, example
+from service.schemas.diagnoses import FindingBody
 from service.schemas.watchpoints import WatchpointRequest
 
 if TYPE_CHECKING:
@@ -306,6 +308,7 @@ class PlanBody(Body):
             "estimated_seconds": 0.4,
             "preprocessing": {},
             "warnings": [],
+            "findings": [],
         }
     )
 
@@ -324,9 +327,11 @@ class PlanBody(Body):
     estimated_seconds: float
     preprocessing: dict[str, Any]
     warnings: list[str]
+    findings: list[FindingBody]
+    """What the doctor says of the spec and the rows; empty for very large tables."""
 
     @classmethod
-    def of(cls, plan: "Plan") -> Self:
+    def of(cls, plan: "Plan", findings: Sequence[Mapping[str, Any]]) -> Self:
         """The plan as JSON."""
         return cls(
             resolved=plan.resolved,
@@ -340,4 +345,5 @@ class PlanBody(Body):
             estimated_seconds=plan.estimated_seconds,
             preprocessing=plan.preprocessing.to_json(),
             warnings=list(plan.warnings),
+            findings=[FindingBody.model_validate(each) for each in findings],
         )

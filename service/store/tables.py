@@ -126,6 +126,8 @@ class RunRow(Row):
     warnings: Mapped[list[Any]]
     last_event: Mapped[int]
     """The sequence number of the run's newest event."""
+    diagnosis: Mapped[Json | None]
+    """What the doctor found, as it is answered, once the run has ended."""
     amendments: Mapped[list[Any]] = mapped_column(default=list)
     """`[{"moment", "training"}]`, in their order: up to that moment the run was trained so, and not as resolved now."""
 

@@ -4,12 +4,14 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from sqlalchemy.exc import DBAPIError
 
 from engine.errors import EngineError
 from service import logs
+from service.domain import diagnoses
 from service.processes import let_signals_in, limit_memory
 from service.settings import Settings
 from service.store import runs
@@ -39,6 +41,8 @@ def work(settings: Settings, run_id: str, attempt: int, memory_bytes: int, lifel
         if reason is not None:
             with database.write() as session:
                 runs.end(session, run_id, attempt, "failed", reason)
+        if settings.doctor:
+            _look_back(settings, database, run_id, lambda: bool(signals))
     except Fenced:
         log.warning("run %s: attempt %d lost it to another worker or a user, and stops", run_id, attempt)
         raise SystemExit(TRY_AGAIN) from None
@@ -75,6 +79,15 @@ def _failure(attempt: Attempt, run_id: str, room: int) -> Json | None:
         text = f": {error}"[:500] if isinstance(error, EngineError) else "; its worker's log says more"
         return {"code": "internal_error", "detail": f"{type(error).__name__}{text}"}
     return None
+
+
+def _look_back(settings: Settings, database: Database, run_id: str, is_stopping: Callable[[], bool]) -> None:
+    """Let the doctor look at a run that has ended. Whatever happens here is no part of the run."""
+    os.nice(10)
+    try:
+        diagnoses.at_end(settings, database, run_id, is_stopping)
+    except Exception:
+        log.exception("run %s: the doctor could not look at it", run_id)
 
 
 def _end_with_parent(lifeline: Connection) -> None:

@@ -1,5 +1,5 @@
 """`python -m tests.benchmarks training`, `predict`, `jobs`, `defaults`, `inspection`, `suspects`,
-`recording`: they only measure."""
+`recording`, `doctor`: they only measure."""
 
 import argparse
 import os
@@ -49,7 +49,9 @@ def _options() -> argparse.Namespace:
     recording.add_argument("--rounds", type=_positive, default=5, help="how often each is timed")
     recording.add_argument("--seconds", type=_positive, default=10, help="of a training, about")
     recording.add_argument("--workload", action="append", help="only this one; again for several")
-    for each in (training, predict, jobs, defaults, inspection, suspects, recording):
+    doctor = benchmarks.add_parser("doctor", help="what the doctor says of a zoo of sick and healthy runs")
+    doctor.add_argument("--name", default="", help="only those whose names have this in them")
+    for each in (training, predict, jobs, defaults, inspection, suspects, recording, doctor):
         each.add_argument("--threads", type=_positive, default=1, help="BLAS threads")
         each.add_argument("--json", action="store_true", help="print JSON for programs")
     return parser.parse_args()

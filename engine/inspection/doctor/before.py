@@ -35,7 +35,8 @@ def input_scale(chart: Chart, at: Thresholds) -> Iterator[Finding]:
     yield Finding(
         "input_scale",
         "critical" if is_critical else "warning",
-        why="dW[1] = (1/m)·A[0]ᵀ·dZ[1]: a column of A[0] that is so large, or so far from 0, makes its weights' gradients "
+        why="dW[1] = (1/m)·A[0]ᵀ·dZ[1]: a column of A[0] that is so large, or so far from 0, "
+        "makes its weights' gradients "
         "as much larger than the others', and Z[1] leaves the range in which activations bend",
         layers=(1,),
         units=tuple(_name(chart, place) for place in places[:20]),
@@ -135,13 +136,20 @@ def no_nonlinearity(chart: Chart, at: Thresholds) -> Iterator[Finding]:
             if previous is not None and number is not None:
                 straight.append(number)
             previous = number
-        elif (isinstance(layer, Activation) and kind != "identity") or kind not in ("identity", "dropout", "gaussian_noise", "flatten", "reshape"):
+        elif (isinstance(layer, Activation) and kind != "identity") or kind not in (
+            "identity",
+            "dropout",
+            "gaussian_noise",
+            "flatten",
+            "reshape",
+        ):
             previous = None
     if straight:
         yield Finding(
             "no_nonlinearity",
             "warning",
-            why="Z[l] = (A[l−2]·W[l−1] + b[l−1])·W[l] + b[l] is linear in A[l−2]: both layers together do what one could",
+            why="Z[l] = (A[l−2]·W[l−1] + b[l−1])·W[l] + b[l] is linear in A[l−2]: both layers "
+            "together do what one could",
             layers=tuple(straight),
             evidence=(Evidence("layers with nothing that bends before them", float(len(straight))),),
             remedy=remedies.rectified(chart.spec),
@@ -176,7 +184,8 @@ def output_range(chart: Chart, at: Thresholds) -> Iterator[Finding]:
         yield Finding(
             "output_range",
             "critical" if share > 0.2 else "warning",
-            why=f"A[L] = {kind}(Z[L]) lies between {low:g} and {high:g}: targets beyond can't be met, and where Z[L] is at "
+            why=f"A[L] = {kind}(Z[L]) lies between {low:g} and {high:g}: targets beyond can't be "
+            "met, and where Z[L] is at "
             "the end g′(Z[L]) is 0, so nothing is learned from these rows",
             layers=_last(chart),
             evidence=(Evidence("share of targets out of the output's range", share, at["share"]),),
@@ -195,9 +204,7 @@ def learning_rate_range(chart: Chart, at: Thresholds) -> Iterator[Finding]:
             "warning",
             why="W ← W − η·(a step of about the gradient's size, or of about 1 for adaptive optimizers)",
             evidence=(Evidence("learning rate", rate, largest if rate > largest else at["smallest"]),),
-            remedy=remedies.slower(chart.spec, 100 if rate > 10 * largest else 10)
-            if rate > largest
-            else remedies.faster(chart.spec, 1e-3 / rate),
+            remedy=remedies.usual(chart.spec),
         )
 
 
@@ -211,7 +218,8 @@ BEFORE = (
         "input_scale",
         "critical",
         "before",
-        "an input's |mean| > offset·max(1, its deviation) beyond [−1, 1], or its deviation > ratio × the median one, or |x| > "
+        "an input's |mean| > offset·max(1, its deviation) beyond [−1, 1], or its deviation > "
+        "ratio × the median one, or |x| > "
         "largest",
         "SageMaker Debugger (CheckInputImages), UMLAUT, TheDeepChecker; thresholds our own",
         input_scale,

@@ -23,7 +23,8 @@ def loss_flat(chart: Chart, at: Thresholds) -> Iterator[Finding]:
         yield Finding(
             "loss_flat",
             "critical",
-            why="L hardly falls: either the steps are nothing, or the rows say nothing of the targets that this network can hear",
+            why="L hardly falls: either the steps are nothing, or the rows say nothing of the "
+            "targets that this network can hear",
             epoch=1,
             evidence=(
                 Evidence("share by which the loss fell", float(drop), at["drop"]),
@@ -96,7 +97,8 @@ def overfit(chart: Chart, at: Thresholds) -> Iterator[Finding]:
         yield Finding(
             "overfit",
             "warning",
-            why="training rows are learned by heart: L of them falls on, while that of others climbs since the best epoch",
+            why="training rows are learned by heart: L of them falls on, while that of others "
+            "climbs since the best epoch",
             epoch=best + 2,
             evidence=(
                 Evidence("validation.loss now beside its least", rises, 1 + at["rise"]),
@@ -226,7 +228,8 @@ ENDS = (
         "overfit",
         "warning",
         "end",
-        "validation loss rose by more than rise (and worth of chance) above its least, and is more than gap above training's",
+        "validation loss rose by more than rise (and worth of chance) above its least, and is "
+        "more than gap above training's",
         "SageMaker Debugger (Overfit), UMLAUT",
         overfit,
         {"epochs": 10, "rise": 0.25, "gap": 0.5, "worth": 0.1},

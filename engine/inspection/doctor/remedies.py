@@ -31,6 +31,12 @@ def faster(spec: RunSpec, factor: float = 10.0) -> Remedy:
     )
 
 
+def usual(spec: RunSpec) -> Remedy:
+    """A learning rate that is usual for the optimizer."""
+    rate = 0.05 if spec.training.optimizer.type == "sgd" else 0.001
+    return Remedy(_training(optimizer={"learning_rate": rate}), f"a learning rate of {rate:g}, as is usual")
+
+
 def standardised() -> Remedy:
     """Every number brought to mean 0 and deviation 1."""
     return Remedy({"preprocessing": {"numbers": {"scaling": "standard"}}}, "inputs of mean 0 and standard deviation 1")
@@ -58,7 +64,7 @@ def dropping(spec: RunSpec, rate: float) -> Remedy:
 
 def clipped(norm: float = 1.0) -> Remedy:
     """Gradients no longer than a norm."""
-    return Remedy(_training(clip={"type": "norm", "max": norm}), f"gradients of norm {norm:g} at most")
+    return Remedy(_training(clip={"type": "norm", "limit": norm}), f"gradients of norm {norm:g} at most")
 
 
 def less_penalty(spec: RunSpec) -> Remedy:
@@ -81,7 +87,7 @@ def with_training(rationale: str, **parts: Any) -> Remedy:
 
 def with_output(kind: str) -> Remedy:
     """Another activation of the output."""
-    return Remedy({"network": {"output": {"activation": kind}}}, f"an output of {kind}")
+    return Remedy({"network": {"output": {"activation": {"type": kind}}}}, f"an output of {kind}")
 
 
 def _training(**parts: Any) -> Json:

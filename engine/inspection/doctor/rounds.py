@@ -1,6 +1,6 @@
-"""Rounds: the doctor's way through a run: which steps are looked at, every rule asked, consequences under their causes."""
+"""Rounds: the doctor's way through a run: the steps that are looked at, every rule asked, consequences under causes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,13 +10,14 @@ from engine.errors import SpecError
 from engine.inspection.doctor.before import BEFORE
 from engine.inspection.doctor.chart import Chart
 from engine.inspection.doctor.ends import ENDS
-from engine.inspection.doctor.findings import Finding, Rule, Severity
+from engine.inspection.doctor.findings import Finding, Rule, Severity, Stage
 from engine.inspection.doctor.looks import Course, Look, look_at, probe_rows
 from engine.inspection.doctor.steps import STEPS
 from engine.optimizers import OPTIMIZERS
 
 RULES: dict[str, Rule] = {rule.id: rule for rule in (*BEFORE, *STEPS, *ENDS)}
 """In the order of judgement: causes before what they cause."""
+STAGES: tuple[Stage, ...] = ("before", "start", "training", "end")
 LOOKS = 14
 """Steps that are looked at, unless told otherwise."""
 SEARCHED = 12
@@ -43,13 +44,14 @@ def check_overrides(overrides: Overrides) -> None:
                 )
 
 
-def judge(chart: Chart, overrides: Overrides | None = None) -> list[Finding]:
-    """Every rule's findings, what follows from another under it, the most severe first."""
+def judge(chart: Chart, overrides: Overrides | None = None, stages: Collection[Stage] = STAGES) -> list[Finding]:
+    """The findings of the rules of some stages, what follows from another under it, the most severe first."""
     asked = overrides or {}
     with np.errstate(all="ignore"):
         found = [
             finding
             for rule in RULES.values()
+            if rule.stage in stages
             for finding in rule.judge(chart, {**rule.thresholds, **asked.get(rule.id, {})})
         ]
     return fold(found)
@@ -68,7 +70,13 @@ def fold(findings: Sequence[Finding]) -> list[Finding]:
             causes.append(replace(finding, consequences=(*finding.consequences, *_flat(under))))
         else:
             causes[place] = replace(causes[place], consequences=(*causes[place].consequences, *_flat([finding])))
-    return sorted(causes, key=lambda finding: RANK[finding.severity])
+    return sorted(map(_as_grave, causes), key=lambda finding: RANK[finding.severity])
+
+
+def _as_grave(cause: Finding) -> Finding:
+    """A cause is as severe as what follows from it."""
+    worst = min((cause, *cause.consequences), key=lambda finding: RANK[finding.severity])
+    return replace(cause, severity=worst.severity)
 
 
 def _flat(findings: Iterable[Finding]) -> list[Finding]:
@@ -86,16 +94,20 @@ def examine(
     input_names: Sequence[str] = (),
     overrides: Overrides | None = None,
     count: int = LOOKS,
+    deadline: Callable[[], bool] = lambda: False,
 ) -> tuple[Chart, list[Finding]]:
     """Look at some steps between two moments of a training, judge, and find the first step of what is wrong.
 
-    Raises SpecError for thresholds that there are not.
+    `deadline` is asked before each further look, and ends the looking when true. Raises SpecError for thresholds that
+    there are not.
     """
     check_overrides(overrides or {})
-    rows, looks = probe_rows(course.data), {}
+    rows = probe_rows(course.data)
+    looks: dict[int, Look] = {}
     if not OPTIMIZERS[course.spec.training.optimizer.type].full_batch:
         for step in steps_of(begun, reached, count, diverged):
-            looks[step] = look_at(course, step, rows)
+            if len(looks) < 2 or not deadline():
+                looks[step] = look_at(course, step, rows)
     chart = Chart(
         spec=course.spec,
         network=course.network,
@@ -106,7 +118,7 @@ def examine(
         diverged=diverged,
     )
     found = judge(chart, overrides)
-    return chart, [_dated(finding, chart, course) for finding in found]
+    return chart, [_dated(finding, chart, course, deadline) for finding in found]
 
 
 def steps_of(begun: int, reached: int, count: int, diverged: int | None) -> list[int]:
@@ -119,7 +131,7 @@ def steps_of(begun: int, reached: int, count: int, diverged: int | None) -> list
     return sorted({*near, *apart.tolist(), *(() if diverged is None else (diverged,))})
 
 
-def _dated(finding: Finding, chart: Chart, course: Course) -> Finding:
+def _dated(finding: Finding, chart: Chart, course: Course, deadline: Callable[[], bool]) -> Finding:
     """With the first step at which it holds, between the last look where it did not and the first where it did."""
     if finding.holds is None or finding.step is None:
         return finding
@@ -127,7 +139,7 @@ def _dated(finding: Finding, chart: Chart, course: Course) -> Finding:
     low, high = (max(clean) if clean else finding.step - 1), finding.step
     rows, tries = probe_rows(course.data), 0
     last: Look | None = None
-    while high - low > 1 and tries < SEARCHED:
+    while high - low > 1 and tries < SEARCHED and not deadline():
         middle = (low + high) // 2
         look = look_at(course, middle, rows)
         low, high, last = (low, middle, look) if finding.holds(look) else (middle, high, last)

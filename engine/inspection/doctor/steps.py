@@ -40,7 +40,8 @@ def symmetry(chart: Chart, at: Thresholds) -> Iterator[Finding]:
     yield Finding(
         "symmetry",
         "critical",
-        why="dW[l] = (1/m)·A[l−1]ᵀ·dZ[l]: units with equal weights in W[l] and W[l+1] have equal columns of dZ[l], so they get "
+        why="dW[l] = (1/m)·A[l−1]ᵀ·dZ[l]: units with equal weights in W[l] and W[l+1] have equal "
+        "columns of dZ[l], so they get "
         "equal gradients and never differ: the layer is as one unit",
         step=look.step,
         layers=look.twins,
@@ -58,12 +59,13 @@ def poor_init(chart: Chart, at: Thresholds) -> Iterator[Finding]:
     sizes = [size for _, size in spread]
     if len(sizes) < 2 or not all(np.isfinite(sizes)) or not max(sizes):
         return
-    ratio = (max(sizes) / max(min(sizes), 1e-300)) ** 2
+    ratio = (max(sizes) / max(min(sizes), 1e-150 * max(sizes))) ** 2
     if ratio > at["ratio"]:
         yield Finding(
             "poor_init",
             "warning",
-            why="Var Z[l] = n·Var W[l]·E(A[l−1]²): weights of another size than 1/n make it grow or shrink at every layer",
+            why="Var Z[l] = n·Var W[l]·E(A[l−1]²): weights of another size than 1/n make it grow "
+            "or shrink at every layer",
             step=look.step,
             layers=tuple(layer for layer, size in spread if size in (max(sizes), min(sizes))),
             evidence=(Evidence("largest beside smallest variance of Z", float(ratio), at["ratio"], look.step),),
@@ -89,7 +91,7 @@ def penalty_rules(chart: Chart, at: Thresholds) -> Iterator[Finding]:
 
 def few_rows(chart: Chart, at: Thresholds) -> Iterator[Finding]:
     """A hundredth of the rows that makes half of the gradient."""
-    for look in chart.early:
+    for look in chart.early[:1] if chart.is_learned else chart.early:
         if look.top_share > at["share"] and len(chart.data.X) >= at["rows"]:
             yield Finding(
                 "few_rows",
@@ -127,7 +129,7 @@ def vanishing(chart: Chart, at: Thresholds) -> Iterator[Finding]:
         "vanishing",
         "critical",
         why="dZ[l−1] = (dZ[l]·W[l]ᵀ) ⊙ g′(Z[l−1]): at each layer the gradient is made smaller"
-        + ("" if guilty is None else f", most of all by {guilty.operation}, which takes {guilty.gain:.2f} of log₁₀"),
+        + ("" if guilty is None else f", most of all by {guilty.operation}, which takes {-guilty.gain:.2f} of log₁₀"),
         step=found.step,
         layers=tuple(number for number, sizes in weights.items() if sizes.gradient < at["first"]),
         evidence=(
@@ -291,11 +293,10 @@ def noise_dominated(chart: Chart, at: Thresholds) -> Iterator[Finding]:
 
 def nonfinite(chart: Chart, at: Thresholds) -> Iterator[Finding]:
     """Numbers that are no numbers any more."""
-    look = next((each for each in chart.looks if each.bad is not None), None)
-    if look is None and chart.diverged is None:
+    step = chart.diverged
+    if step is None:
         return
-    bad = None if look is None else look.bad
-    step = chart.diverged if look is None else look.step
+    bad = next((look.bad for look in chart.looks if look.step == step), None)
     yield Finding(
         "nonfinite",
         "critical",
@@ -433,7 +434,7 @@ STEPS = (
         "the first loss > (1 + excess) × that of the best constant answer",
         "cs231n, TheDeepChecker",
         initial_loss,
-        {"excess": 2.0},
+        {"excess": 4.0},
         frozenset({"few_rows"}),
     ),
     Rule(

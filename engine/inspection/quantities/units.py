@@ -38,7 +38,9 @@ def zero_shares(passed: Pass) -> dict[str, Array]:
 
 
 def _shares(passed: Pass, quantity: str, of: Callable[[Activation, Slot], Array]) -> dict[str, Array]:
-    return {f"{quantity}.{name}": scalar(of(layer, slot).mean(), passed) for name, layer, slot in activations_of(passed)}
+    return {
+        f"{quantity}.{name}": scalar(of(layer, slot).mean(), passed) for name, layer, slot in activations_of(passed)
+    }
 
 
 def activations_of(passed: Pass) -> Iterator[tuple[str, Activation, Slot]]:
