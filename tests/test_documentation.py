@@ -18,6 +18,7 @@ from engine.data import ANY, READERS
 from engine.data.schema import BLANKS
 from engine.defaults import split_of, with_defaults
 from engine.inspection import REDUCTIONS
+from engine.inspection.doctor import RULES
 from service.cli import app as command_line
 from service.forms import MEDIA_TYPE as FORM
 from service.schemas.runs import RunBody, RunCreate
@@ -221,3 +222,11 @@ def numbers(value: Any) -> list[float]:
     if isinstance(value, list):
         return [number for item in value for number in numbers(item)]
     return [float(value)] if isinstance(value, (int, float)) else []
+
+
+def test_every_rule_of_the_doctor_has_its_row_and_thresholds() -> None:
+    table = {cells[1].strip().strip("`"): cells for line in DOCTOR.splitlines() if len(cells := line.split("|")) > 6}
+
+    for rule in RULES.values():
+        assert rule.severity in table[rule.id][2]
+        assert all(f"`{name}` {value:g}" in "|".join(table[rule.id]) for name, value in rule.thresholds.items())

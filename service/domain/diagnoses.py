@@ -199,6 +199,7 @@ def _examined(
         diverged=course.diverged,
         input_names=journey.preprocessing.input_names,
         overrides=thresholds,
+        is_fair=tests,
         deadline=deadline or (lambda: time.monotonic() > until),
     )
     trials = {id(finding): _trial(journey, course, finding) for finding in found[:TRIALS]} if tests else {}

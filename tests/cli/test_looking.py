@@ -55,6 +55,18 @@ def test_an_explanation_is_written_to_a_file_or_the_terminal(served: Server, run
     assert "dW.1[0,3]" in chainrule("explain", run, "dW.7[0,0]", "--server", served.url, ok=False).stderr
 
 
+def test_the_doctor_exits_as_asked(served: Server, run: str) -> None:
+    client = served.client
+    training = {"epochs": 2, "optimizer": {"type": "sgd", "learning_rate": 1e6}}
+    bad = client.wait(client.create_run(dataset=client.run(run).dataset.id, target="label", training=training).id)
+
+    assert "nothing wrong" in shown(served, "doctor", run, "--fail-on", "critical")
+    done = chainrule("doctor", bad.id, "--test", "--fail-on", "critical", "--server", served.url, ok=False)
+    assert done.returncode == 3
+    assert "critical: learning_rate_range" in done.stdout
+    assert "it helps" in done.stdout
+
+
 def test_gains_name_the_operation_that_loses_most(served: Server, run: str) -> None:
     assert "g′ of layer 1" in shown(served, "gains", run)
 

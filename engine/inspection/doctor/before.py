@@ -338,6 +338,8 @@ BEFORE = (
                 "unchanged",
                 "constant_output",
                 "class_ignored",
+                "cannot_overfit",
+                "input_ignored",
             }
         ),
     ),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from engine.network import Network
 from engine.parameters import Array
 from engine.spec import RunSpec
 from engine.training import TrainingData
+
+if TYPE_CHECKING:
+    from engine.inspection.doctor.extras import Extras, Fair
 
 EARLY = 10
 """Steps that count as the beginning."""
@@ -30,6 +33,10 @@ class Chart:
     """The reports from the first epoch on."""
     looks: tuple[Look, ...] = ()
     """In the order of their steps."""
+    extras: "Extras | None" = None
+    """What was measured once, near the end."""
+    fair: "Fair | None" = None
+    """What short trainings came to; None where none were asked for."""
     diverged: int | None = None
     """The step whose numbers were not finite, where the run ended so."""
 

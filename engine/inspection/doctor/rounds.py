@@ -10,12 +10,13 @@ from engine.errors import SpecError
 from engine.inspection.doctor.before import BEFORE
 from engine.inspection.doctor.chart import Chart
 from engine.inspection.doctor.ends import ENDS
+from engine.inspection.doctor.extras import EXTRAS, FAIR, fair_tests, measured
 from engine.inspection.doctor.findings import Finding, Rule, Severity, Stage
 from engine.inspection.doctor.looks import Course, Look, look_at, probe_rows
 from engine.inspection.doctor.steps import STEPS
 from engine.optimizers import OPTIMIZERS
 
-RULES: dict[str, Rule] = {rule.id: rule for rule in (*BEFORE, *STEPS, *ENDS)}
+RULES: dict[str, Rule] = {rule.id: rule for rule in (*BEFORE, *STEPS, *ENDS, *EXTRAS, *FAIR)}
 """In the order of judgement: causes before what they cause."""
 STAGES: tuple[Stage, ...] = ("before", "start", "training", "end")
 LOOKS = 14
@@ -46,15 +47,18 @@ def check_overrides(overrides: Overrides) -> None:
 
 def judge(chart: Chart, overrides: Overrides | None = None, stages: Collection[Stage] = STAGES) -> list[Finding]:
     """The findings of the rules of some stages, what follows from another under it, the most severe first."""
-    asked = overrides or {}
+    return fold(_told(chart, overrides or {}, stages))
+
+
+def _told(chart: Chart, overrides: Overrides, stages: Collection[Stage] = STAGES) -> list[Finding]:
+    """Every rule's findings, in the order of judgement."""
     with np.errstate(all="ignore"):
-        found = [
+        return [
             finding
             for rule in RULES.values()
             if rule.stage in stages
-            for finding in rule.judge(chart, {**rule.thresholds, **asked.get(rule.id, {})})
+            for finding in rule.judge(chart, {**rule.thresholds, **overrides.get(rule.id, {})})
         ]
-    return fold(found)
 
 
 def fold(findings: Sequence[Finding]) -> list[Finding]:
@@ -94,12 +98,13 @@ def examine(
     input_names: Sequence[str] = (),
     overrides: Overrides | None = None,
     count: int = LOOKS,
+    is_fair: bool = False,
     deadline: Callable[[], bool] = lambda: False,
 ) -> tuple[Chart, list[Finding]]:
     """Look at some steps between two moments of a training, judge, and find the first step of what is wrong.
 
-    `deadline` is asked before each further look, and ends the looking when true. Raises SpecError for thresholds that
-    there are not.
+    `is_fair` adds the fair tests, which train. `deadline` is asked before each further look, and ends the looking when
+    true. Raises SpecError for thresholds that there are not.
     """
     check_overrides(overrides or {})
     rows = probe_rows(course.data)
@@ -116,9 +121,11 @@ def examine(
         epochs=epochs,
         looks=tuple(looks[step] for step in sorted(looks)),
         diverged=diverged,
+        extras=None if deadline() else measured(course, reached, rows),
+        fair=fair_tests(course.spec, course.network, course.data) if is_fair else None,
     )
-    found = judge(chart, overrides)
-    return chart, [_dated(finding, chart, course, deadline) for finding in found]
+    found = [_dated(finding, chart, course, deadline) for finding in _told(chart, overrides or {})]
+    return chart, fold(found)
 
 
 def steps_of(begun: int, reached: int, count: int, diverged: int | None) -> list[int]:

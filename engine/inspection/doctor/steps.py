@@ -319,7 +319,17 @@ def _mostly(chart: Chart, holds: Callable[[Look], bool], share: float) -> Look |
 
 
 _DOWN = frozenset(
-    {"loss_flat", "unchanged", "constant_output", "lr_low", "noise_dominated", "class_ignored", "precision"}
+    {
+        "cannot_overfit",
+        "input_ignored",
+        "loss_flat",
+        "unchanged",
+        "constant_output",
+        "lr_low",
+        "noise_dominated",
+        "class_ignored",
+        "precision",
+    }
 )
 
 STEPS = (
