@@ -29,9 +29,16 @@ from tests.support import PATIENCE_SECONDS, Api, server
 ROOT = Path(__file__).parent.parent
 UNITS = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10, "": 1}
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-README, API, ENGINE, OPERATIONS, DECISIONS = (
+README, API, ENGINE, OPERATIONS, DECISIONS, DOCTOR = (
     (ROOT / name).read_text()
-    for name in ("README.md", "docs/api.md", "docs/engine.md", "docs/operations.md", "docs/decisions.md")
+    for name in (
+        "README.md",
+        "docs/api.md",
+        "docs/engine.md",
+        "docs/operations.md",
+        "docs/decisions.md",
+        "docs/doctor.md",
+    )
 )
 
 
