@@ -327,6 +327,10 @@ class Client:
         """A step of a run's training, computed again: `tensors="dW,update"`, `reduce="full"`."""
         return self._get(StepBody, f"/v1/runs/{run_id}/steps/{at}", **questions)
 
+    def evidence(self, run_id: str, at: int | str = "last") -> bytes:
+        """A step as a zip with a script that recomputes it."""
+        return self._request("GET", f"/v1/runs/{run_id}/steps/{at}/evidence").content
+
     def timeline(self, run_id: str, *quantities: str, **options: Any) -> TimelineBody:
         """Numbers of a run over its steps: `timeline(run, "loss", "dW.*.norm", points=200)`."""
         return self._get(TimelineBody, f"/v1/runs/{run_id}/timeline", quantities=";".join(quantities), **options)

@@ -28,6 +28,22 @@ def step(run: Run, step: StepName = "last", server: Server = None, json_output: 
 
 
 @app.command()
+def evidence(
+    run: Run,
+    output: Annotated[Path, typer.Option("--output", "-o", dir_okay=False, help="The zip to write.")],
+    step: StepName = "last",
+    server: Server = None,
+) -> None:
+    """Write a step as a zip with a script of NumPy alone that recomputes and compares every value."""
+    from service import console
+
+    with client_of(server) as client:
+        content = client.evidence(run, step)
+    output.write_bytes(content)
+    console.out.print(f"{output}: {len(content):,} bytes; unpack it, and run python verify_step.py step.npz")
+
+
+@app.command()
 def timeline(
     run: Run,
     quantities: Annotated[

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from engine.inspection.reductions import MAXIMUM_TOP
 from service.dependencies import LATER, DatabaseDep, Deferrable, InspectTurn, RunId, SettingsDep
-from service.domain import steps
+from service.domain import evidence, steps
 from service.domain.tensors import TensorAnswer
 from service.errors import Fault, Parameter, Unprocessable
 from service.negotiation import accepted
@@ -116,3 +116,23 @@ def get_step(
         names_place=Parameter("query", "tensors"),
     )
     return answer_of(answer, form, settings.limits)
+
+
+ZIPPED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+        "headers": {"Chainrule-Replay": {"description": "How the step came about.", "schema": {"type": "string"}}},
+        "description": "step.npz, manifest.json, verify_step.py and a README.",
+    }
+}
+
+
+@router.get("/evidence", response_class=Response, responses={**ZIPPED, **errors_of(404, 409, 413, 422)})
+def get_evidence(run_id: RunId, step: StepName, database: DatabaseDep, settings: SettingsDep) -> Response:
+    """A step as a zip of arrays, with a script of NumPy alone that recomputes and compares every one of them."""
+    packed, replay = evidence.pack(database, settings, run_id, step)
+    headers = {
+        "Content-Disposition": f'attachment; filename="{packed.name}"',
+        "Chainrule-Replay": replay["status"],
+    }
+    return Response(packed.content, 200, headers, "application/zip")

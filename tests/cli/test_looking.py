@@ -1,6 +1,7 @@
 """Commands that look into a run, as real processes beside a real server."""
 
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,6 +54,13 @@ def test_an_explanation_is_written_to_a_file_or_the_terminal(served: Server, run
     shown(served, "explain", run, address, "--format", "html", "-o", file)
     assert file.read_text().startswith("<!DOCTYPE html>")
     assert "dW.1[0,3]" in chainrule("explain", run, "dW.7[0,0]", "--server", served.url, ok=False).stderr
+
+
+def test_evidence_is_written_to_a_file(served: Server, run: str, tmp_path: Path) -> None:
+    shown(served, "evidence", run, "2", "-o", tmp_path / "step.zip")
+
+    with zipfile.ZipFile(tmp_path / "step.zip") as archive:
+        assert "verify_step.py" in archive.namelist()
 
 
 def test_the_doctor_exits_as_asked(served: Server, run: str) -> None:

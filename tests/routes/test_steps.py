@@ -2,7 +2,10 @@
 
 import io
 import json
+import subprocess
+import sys
 import threading
+import zipfile
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from service.store.tables import CheckpointRow, EpochRow, RunRow, StepDigestsRow
-from tests.support import QUICK, Api, Json, problem
+from tests.support import QUICK, TINY, Api, Json, problem
 
 LAYERS = [{"type": "dense", "units": 6, "activation": "relu"}, {"type": "dropout", "rate": 0.2}]
 
@@ -375,3 +378,29 @@ def test_a_deleted_run_takes_its_digests_with_it(api: Api) -> None:
     with api.database.read() as session:
         assert not session.scalars(select(StepDigestsRow)).all()
         assert not session.scalars(select(RunRow)).all()
+
+
+def test_a_step_is_evidence_that_anyone_can_recompute(shared: Api, tmp_path: Path) -> None:
+    run = shared.train(dataset=shared.upload(TINY), training={"epochs": 2, "batch_size": 16, "early_stopping": None})
+
+    answer = shared.get(f"/v1/runs/{run['id']}/steps/3/evidence")
+    zipfile.ZipFile(io.BytesIO(answer.content)).extractall(tmp_path)
+    script = [sys.executable, "-I", "verify_step.py", "step.npz"]
+    done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert answer.headers["content-type"] == "application/zip"
+    assert answer.headers["chainrule-replay"] == "exact"
+    assert f"{run['id']}-step-3.zip" in answer.headers["content-disposition"]
+    assert done.returncode == 0, done.stdout
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert (manifest["run"], manifest["step"]) == (run["id"], 3)
+    assert manifest["row_numbers"] == shared.get(f"/v1/runs/{run['id']}/steps/3").json()["row_numbers"]
+
+
+def test_a_step_that_the_script_does_not_know_is_refused(shared: Api) -> None:
+    layers = [{"type": "dense", "units": 4}, {"type": "layer_norm"}]
+    run = shared.train(dataset=shared.upload(TINY), network={"layers": layers}, training={"epochs": 1})
+
+    body = problem(shared.get(f"/v1/runs/{run['id']}/steps/1/evidence"), 422)
+
+    assert "layer_norm" in body["detail"]

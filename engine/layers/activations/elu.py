@@ -30,7 +30,7 @@ class Elu(Activation):
 
     def __init__(self, input_shape: Shape, spec: EluSpec) -> None:
         super().__init__(input_shape, spec)
-        self.depth = spec.alpha
+        self.alpha = self.depth = spec.alpha
         """A comes near to −depth; also the derivative just below 0."""
 
     def scratch(self) -> Shapes:
