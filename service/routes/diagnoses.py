@@ -26,7 +26,7 @@ def consult_doctor(run_id: RunId, body: Consultation, database: DatabaseDep, set
     return DiagnosisBody.model_validate(found)
 
 
-@catalogue.get("/rules")
+@catalogue.get("/rules", responses=errors_of())
 def list_rules() -> RulesBody:
     """Every rule with its condition, its thresholds, and where it comes from."""
     return RulesBody.model_validate({"rules": diagnoses.rules()})
