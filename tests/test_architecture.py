@@ -129,7 +129,7 @@ def test_the_same_resource_has_the_same_file_name_in_each_layer() -> None:
     routes = {path.stem for path in files("service.routes")} - {"__init__"}
 
     alone = {"answers", "training", "inputs", "ingestion", "idempotency", "warm_starts"}
-    alone |= {"amendments", "courses", "evidence", "forks", "journeys", "overrides", "replays", "tensors"}
+    alone |= {"amendments", "courses", "estimates", "evidence", "forks", "journeys", "overrides", "replays", "tensors"}
     alone |= {"database", "digests", "folder", "pages", "tables", "epochs", "workers"}
     for layer in ("domain", "store"):
         strays = {path.stem for path in files(f"service.{layer}")} - {"__init__"} - routes

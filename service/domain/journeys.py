@@ -4,7 +4,7 @@ The process is set up as a worker is: with the same BLAS threads it computes the
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -130,6 +130,17 @@ class Journey:
             self.prove()
             self._begin(row, content)
         self._on(moment)
+
+    @staticmethod
+    def steps_to(moments: Sequence[int], stored_at: Sequence[int]) -> int:
+        """How many steps are computed on the way to these moments, one after the other, as `to` goes."""
+        steps, reached = 0, None
+        for moment in moments:
+            nearest = max((each for each in stored_at if each <= moment), default=0)
+            begins = reached is None or moment < reached or nearest >= reached + HOP
+            steps += moment - (nearest if begins else reached or 0)
+            reached = moment
+        return steps
 
     def _on(self, moment: int) -> None:
         """Go on to a moment, and train as the run was then, also where that was changed on the way."""

@@ -1,6 +1,7 @@
 """Replays: what a journey through a run's steps found, how far it can be trusted, and the network at any moment."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -12,9 +13,10 @@ from engine.errors import EngineError
 from engine.network import Network
 from engine.parameters import Array
 from engine.spec import RunSpec
-from service.domain import checkpoints, datasets, runs
+from service.domain import checkpoints, courses, datasets, estimates, runs
 from service.domain.checkpoints import Moment
 from service.domain.courses import moment_at, moment_of
+from service.domain.estimates import Estimate
 from service.domain.journeys import Journey, Travelled, travel
 from service.errors import Conflict, TooLarge, Unavailable
 from service.processes import Lost, NotStarted, apart
@@ -117,8 +119,30 @@ def moment(database: Database, settings: Settings, run_id: str, at: str) -> Mome
         if found is not None:
             return found
         number = moment_at(session, run, at)
+        estimates.check(estimates.of_replay(session, run, courses.course(session, run), [number]), settings.limits)
     travelled = go(settings, run, partial(_served, moment=number))
+    return replace(
+        _unplayed(run, number),
+        parameters=travelled.found,
+        fingerprint=travelled.fingerprint,
+        replay=trust(database, settings, run, travelled),
+    )
+
+
+def moment_estimate(database: Database, run_id: str, at: str) -> tuple[Estimate, Moment]:
+    """What `moment` would cost, and the moment as it was stored, else with the first parameters in place of its own."""
+    with database.read() as session:
+        run = runs.row_of(session, run_id)
+        found = checkpoints.stored_moment(session, run, at)
+        if found is not None:
+            return Estimate(), found
+        number = moment_at(session, run, at)
+        return estimates.of_replay(session, run, courses.course(session, run), [number]), _unplayed(run, number)
+
+
+def _unplayed(run: RunRow, number: int) -> Moment:
     spec, preprocessing = RunSpec.model_validate(run.resolved), Preprocessing.from_json(run.preprocessing)
+    network = Network.of(spec, n_in=preprocessing.n_in)
     epoch, step = divmod(number, run.steps_per_epoch)
     return Moment(
         run_id=run.id,
@@ -127,10 +151,9 @@ def moment(database: Database, settings: Settings, run_id: str, at: str) -> Mome
         step=step,
         spec=spec,
         preprocessing=preprocessing,
-        network=Network.of(spec, n_in=preprocessing.n_in),
-        parameters=travelled.found,
-        fingerprint=travelled.fingerprint,
-        replay=trust(database, settings, run, travelled),
+        network=network,
+        parameters=network.initial_parameters(seed=spec.seed, dtype=spec.training.dtype),
+        fingerprint={},
     )
 
 

@@ -12,8 +12,9 @@ from engine.inspection.names import derivative_of
 from engine.network import Network
 from engine.parameters import Array
 from engine.spec import RunSpec
-from service.domain import courses, replays, runs
+from service.domain import courses, estimates, replays, runs
 from service.domain.courses import Course
+from service.domain.estimates import Estimate
 from service.domain.inspections import units_of
 from service.domain.journeys import Journey
 from service.errors import Fault, Parameter, TooLarge, Unprocessable
@@ -99,6 +100,7 @@ def view(
         course = courses.course(session, run)
         number = courses.step_at(session, run, at)
         units = _check(run, course, settings.limits, orientation)
+        estimates.check(estimates.of_replay(session, run, course, [number - 1]), settings.limits)
     travelled = replays.go(settings, run, partial(_observed, number=number, asked=tuple(tensors)))
     seen = travelled.found
     for name in tensors:
@@ -107,6 +109,14 @@ def view(
             fault = Fault(Parameter("query", "tensors"), "unknown_tensor", detail, seen.names[:200])
             raise Unprocessable(f"tensors: {detail}.", code="unknown_tensor", errors=[fault])
     return StepView(course, seen, replays.trust(database, settings, run, travelled), units)
+
+
+def estimate(database: Database, run_id: str, at: str) -> Estimate:
+    """What `view` of a step would cost."""
+    with database.read() as session:
+        run = runs.row_of(session, run_id)
+        number = courses.step_at(session, run, at)
+        return estimates.of_replay(session, run, courses.course(session, run), [number - 1])
 
 
 def named(names: Collection[str], asked: Sequence[str]) -> list[str]:

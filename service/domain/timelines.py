@@ -10,8 +10,9 @@ import numpy as np
 
 from engine.inspection.measures import Measure, Predicate
 from engine.inspection.observation import ObservedStep
-from service.domain import courses, replays, runs
+from service.domain import courses, estimates, replays, runs
 from service.domain.courses import Course
+from service.domain.estimates import Estimate
 from service.domain.journeys import Journey
 from service.errors import Fault, NotFound, Unprocessable
 from service.settings import Settings
@@ -66,8 +67,27 @@ def timeline(
             columns[text] = [values.get(text) for values in of_epoch]
     if not measured:
         return Timeline(steps, columns, {"status": "stored"}, course)
+    estimates.check(_estimate(database, run, course, steps), settings.limits)
     travelled = replays.go(settings, run, partial(_followed, steps=steps, quantities=measured))
     return Timeline(steps, {**columns, **travelled.found}, replays.trust(database, settings, run, travelled), course)
+
+
+def timeline_estimate(
+    database: Database, run_id: str, *, quantities: Sequence[str], first: int | None, last: int | None, points: int
+) -> Estimate:
+    """What `timeline` would cost."""
+    with database.read() as session:
+        run = runs.row_of(session, run_id)
+        course = courses.course(session, run)
+    steps = _spread(*_range(course, first, last), points)
+    is_logged = all(_LOGGED.fullmatch(text) for text in quantities)
+    return Estimate() if is_logged else _estimate(database, run, course, steps)
+
+
+def _estimate(database: Database, run: RunRow, course: Course, steps: Sequence[int]) -> Estimate:
+    """Of computing these steps again, in their order."""
+    with database.read() as session:
+        return estimates.of_replay(session, run, course, [step - 1 for step in steps])
 
 
 def _range(course: Course, first: int | None, last: int | None) -> tuple[int, int]:
@@ -140,12 +160,38 @@ def bisect(
         run = runs.row_of(session, run_id)
         course = courses.course(session, run)
     begin, end = _range(course, first, last)
-    if search == "auto":
-        is_short = (end - begin + 1) * (course.step_seconds or 0) * 3 <= SCANNED_SECONDS
-        search = "scan" if is_short else "halve"
+    search = _search(course, begin, end, search)
+    estimates.check(_estimate(database, run, course, _looked_at(begin, end, search)), settings.limits)
     look = partial(_scanned if search == "scan" else _halved, predicate=predicate, first=begin, last=end)
     travelled = replays.go(settings, run, look)
     return travelled.found, replays.trust(database, settings, run, travelled)
+
+
+def bisect_estimate(database: Database, run_id: str, *, first: int | None, last: int | None, search: str) -> Estimate:
+    """What `bisect` would cost at most, but for a search by halves, which may be a little more."""
+    with database.read() as session:
+        run = runs.row_of(session, run_id)
+        course = courses.course(session, run)
+    begin, end = _range(course, first, last)
+    return _estimate(database, run, course, _looked_at(begin, end, _search(course, begin, end, search)))
+
+
+def _search(course: Course, first: int, last: int, asked: str) -> str:
+    if asked != "auto":
+        return asked
+    is_short = (last - first + 1) * (course.step_seconds or 0) * 3 <= SCANNED_SECONDS
+    return "scan" if is_short else "halve"
+
+
+def _looked_at(first: int, last: int, search: str) -> Sequence[int]:
+    """The steps of a search that finds what it looks for at the last of them."""
+    if search == "scan":
+        return range(first, last + 1)
+    looked, low = [last], first - 1
+    while last - low > 1:
+        low = (low + last) // 2
+        looked.append(low)
+    return looked
 
 
 def _scanned(journey: Journey, *, predicate: Predicate, first: int, last: int) -> Crossing:

@@ -9,8 +9,9 @@ from starlette.responses import Response
 
 from engine.inspection import Orientation
 from service.dependencies import LATER, DatabaseDep, Deferrable, InspectTurn, LimitsDep, RunId, SettingsDep
-from service.domain import inspections, replays, runs, tensors
+from service.domain import estimates, inspections, replays, runs, tensors
 from service.domain.checkpoints import Moment
+from service.domain.estimates import Estimate
 from service.domain.inspections import Subject
 from service.domain.tensors import FORMATS, TensorAnswer
 from service.errors import Unprocessable
@@ -18,6 +19,7 @@ from service.negotiation import accepted
 from service.problems import errors_of
 from service.schemas.inspections import (
     CheckBody,
+    EstimateBody,
     InspectionBody,
     RunBatch,
     RunCheck,
@@ -57,10 +59,13 @@ LOOKED: dict[int | str, dict[str, Any]] = {
 }
 Form = Annotated[Literal["json", "arrow", "npy", "npz", "safetensors"] | None, Query(description="Instead of Accept.")]
 Accept = Annotated[str, Header()]
+EstimateOnly = Annotated[bool, Query(description="Say what it would cost, and do nothing of it.")]
 
 
 @router.post(
-    "/runs/{run_id}/inspect", response_model=InspectionBody, responses={**LOOKED, **errors_of(400, 404, 406, 413, 422)}
+    "/runs/{run_id}/inspect",
+    response_model=InspectionBody | EstimateBody,
+    responses={**LOOKED, **errors_of(400, 404, 406, 413, 422)},
 )
 def inspect_run(
     run_id: RunId,
@@ -77,6 +82,10 @@ def inspect_run(
     """
     form = format or accepted(accept, MEDIA_TYPES)
     dtype, after = inspections.dtype_of(body.quantities, body.dtype), body.options.after
+    if body.estimate_only:
+        cost, moment = replays.moment_estimate(database, run_id, moment_of(body))
+        subject = _subject(database, settings, moment, body, dtype=dtype)
+        return estimate_of(estimates.of_pass(subject, body.quantities, settings.limits, cost))
     then = None if after is None else replays.moment(database, settings, run_id, str(after))
     subject = subject_of_run(database, settings, run_id, body, dtype=dtype, after=then)
     return answer_of(inspections.look(subject, body.model_dump(), limits, form=form), form, limits)
@@ -91,11 +100,15 @@ def check_run(
     return json_of(inspections.nudge(subject, body.model_dump(), limits))
 
 
-@router.post("/inspect", response_model=InspectionBody, responses={**LOOKED, **errors_of(400, 406, 413, 422)})
+@router.post(
+    "/inspect", response_model=InspectionBody | EstimateBody, responses={**LOOKED, **errors_of(400, 406, 413, 422)}
+)
 def inspect(body: StatelessInspect, limits: LimitsDep, format: Form = None, accept: Accept = "*/*") -> Response:
     """Inspect a network that is whole in the request: layers, parameters, X and Y. In float64; nothing is stored."""
     form = format or accepted(accept, MEDIA_TYPES)
     subject = stateless_subject(body, body.orientation, limits, options=body.options.model_dump())
+    if body.estimate_only:
+        return estimate_of(estimates.of_pass(subject, body.quantities, limits))
     return answer_of(inspections.look(subject, body.model_dump(), limits, form=form), form, limits)
 
 
@@ -115,12 +128,29 @@ def subject_of_run(
     after: Moment | None = None,
 ) -> Subject:
     """A run's network at a moment, and a batch for it."""
+    moment = replays.moment(database, settings, run_id, moment_of(body))
+    return _subject(database, settings, moment, body, dtype=dtype, after=after)
+
+
+def moment_of(body: RunBatch) -> str:
+    """The moment a batch is looked at, by its name."""
     if body.at is not None and body.checkpoint is not None and body.at != body.checkpoint:
         raise Unprocessable("at and checkpoint are two words for one thing; expected one of them.", code="two_moments")
     at = body.at if body.at is not None else body.checkpoint
-    moment = replays.moment(database, settings, run_id, "best" if at is None else str(at))
+    return "best" if at is None else str(at)
+
+
+def _subject(
+    database: Database,
+    settings: Settings,
+    moment: Moment,
+    body: RunBatch,
+    *,
+    dtype: str | None,
+    after: Moment | None = None,
+) -> Subject:
     with database.read() as session:
-        dataset_id = runs.row_of(session, run_id).dataset_id
+        dataset_id = runs.row_of(session, moment.run_id).dataset_id
     return inspections.of_run(
         moment, settings.data, dataset_id, body.model_dump(), dtype=dtype, limits=settings.limits, after=after
     )
@@ -149,6 +179,11 @@ def answer_of(answer: TensorAnswer, form: str, limits: Limits) -> Response:
     """Tensors in the form a client asked for."""
     about = {} if form in ("json", "arrow", "safetensors") else {ABOUT: tensors.header(answer)}
     return Response(tensors.write(answer, form, limits), 200, about, FORMATS[form][0])
+
+
+def estimate_of(estimate: Estimate) -> Response:
+    """An estimate in place of the answer."""
+    return json_of(EstimateBody.of(estimate).model_dump())
 
 
 def json_of(content: dict[str, Any]) -> Response:

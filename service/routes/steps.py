@@ -12,9 +12,9 @@ from service.domain.tensors import TensorAnswer
 from service.errors import Fault, Parameter, Unprocessable
 from service.negotiation import accepted
 from service.problems import errors_of
-from service.routes.inspections import LOOKED, MEDIA_TYPES, Accept, Form, answer_of
+from service.routes.inspections import LOOKED, MEDIA_TYPES, Accept, EstimateOnly, Form, answer_of, estimate_of
 from service.schemas.base import NO_NUL
-from service.schemas.inspections import Convention, Orientation, ReductionName
+from service.schemas.inspections import Convention, EstimateBody, Orientation, ReductionName
 from service.schemas.steps import StepBody
 
 router = APIRouter(
@@ -84,7 +84,7 @@ OPTIONS_OF = {"k": "topk", "bins": "hist", "rows": "slice", "cols": "slice"}
 ReductionDep = Annotated[dict[str, Any] | None, Depends(_reduction)]
 
 
-@router.get("", response_model=StepBody, responses={**LOOKED, **errors_of(404, 406, 409, 413, 422)})
+@router.get("", response_model=StepBody | EstimateBody, responses={**LOOKED, **errors_of(404, 406, 409, 413, 422)})
 def get_step(
     run_id: RunId,
     step: StepName,
@@ -98,12 +98,15 @@ def get_step(
     orientation: Orientation = "rows",
     format: Form = None,
     accept: Accept = "*/*",
+    estimate_only: EstimateOnly = False,
 ) -> Response:
     """A step of the training: its batch, loss, learning rate, gradients and update, computed again and proved.
 
     It is replayed from the nearest stored state, with dropout and all else as it was; `replay.status` is `exact` where
     the parameters behind it have the digest that was stored while the run trained.
     """
+    if estimate_only:
+        return estimate_of(steps.estimate(database, run_id, step))
     form = format or accepted(accept, MEDIA_TYPES)
     asked = [name.strip() for name in tensors.split(",") if name.strip()]
     view = steps.view(database, settings, run_id, step, tensors=asked, orientation=orientation)

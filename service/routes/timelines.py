@@ -9,6 +9,8 @@ from service.dependencies import LATER, DatabaseDep, Deferrable, InspectTurn, Ru
 from service.domain import timelines
 from service.domain.timelines import Place
 from service.problems import errors_of
+from service.routes.inspections import EstimateOnly
+from service.schemas.inspections import EstimateBody
 from service.schemas.timelines import BisectRequest, CrossingBody, DifferenceBody, DiffRequest, TimelineBody
 
 router = APIRouter(prefix="/v1", tags=["inspection"], dependencies=[Deferrable, InspectTurn], responses=LATER)
@@ -32,17 +34,26 @@ def get_timeline(
     first: StepNumber = None,
     last: StepNumber = None,
     points: Annotated[int, Query(ge=1, le=10_000, description="At most so many steps, evenly apart.")] = 100,
-) -> TimelineBody:
+    estimate_only: EstimateOnly = False,
+) -> TimelineBody | EstimateBody:
     """Any numbers of a run over its steps: those that were logged at once, all others by computing the steps again."""
     asked = [text.strip() for text in quantities.split(";") if text.strip()]
+    if estimate_only:
+        cost = timelines.timeline_estimate(database, run_id, quantities=asked, first=first, last=last, points=points)
+        return EstimateBody.of(cost)
     found = timelines.timeline(database, settings, run_id, quantities=asked, first=first, last=last, points=points)
     return TimelineBody.of(found)
 
 
 @router.post("/runs/{run_id}/bisect", responses=errors_of(400, 404, 409, 413, 422))
-def bisect_run(run_id: RunId, body: BisectRequest, database: DatabaseDep, settings: SettingsDep) -> CrossingBody:
+def bisect_run(
+    run_id: RunId, body: BisectRequest, database: DatabaseDep, settings: SettingsDep
+) -> CrossingBody | EstimateBody:
     """The first step at which a number of the training passes a value: when a unit died, when a gradient vanished."""
     predicate = Predicate(Measure.parse(body.quantity), body.comparison, body.value)
+    if body.estimate_only:
+        cost = timelines.bisect_estimate(database, run_id, first=body.first, last=body.last, search=body.search)
+        return EstimateBody.of(cost)
     found, replay = timelines.bisect(
         database, settings, run_id, predicate, first=body.first, last=body.last, search=body.search
     )

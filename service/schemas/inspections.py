@@ -1,7 +1,7 @@
 """Inspections and nudge checks."""
 
 from math import inf
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -10,6 +10,9 @@ from engine.layers import LayerSpec
 from engine.losses import LossSpec
 from engine.spec import MAXIMUM_LAYERS, Dtype, InputSpec, within_limit
 from service.schemas.base import At, Body, Request, example
+
+if TYPE_CHECKING:
+    from service.domain.estimates import Estimate
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Matrix = Annotated[list[list[Number]], Field(min_length=1)]
@@ -123,6 +126,9 @@ HeadName = Annotated[
 ]
 
 
+EstimateOnly = Annotated[bool, Field(strict=True, description="Say what it would cost, and do nothing of it.")]
+
+
 class Questions(Request):
     """What to look at."""
 
@@ -141,6 +147,7 @@ class Questions(Request):
         Field(description="How much of each tensor, by name or with options; null is stats, in binary forms full."),
     ] = None
     head: HeadName = "auto"
+    estimate_only: EstimateOnly = False
 
 
 class QuantityOptions(Request):
@@ -356,6 +363,38 @@ class InspectedTensor(Body):
     shape: list[int]
     non_finite: int
     """Elements that are not finite: null in `values`."""
+
+
+class EstimateBody(Body):
+    """What a request would cost, about; nothing of it was done."""
+
+    model_config = example(
+        {
+            "replayed_steps": 200,
+            "replay_seconds": 0.3,
+            "backward_passes": 3.0,
+            "pass_seconds": 0.01,
+            "seconds": 0.31,
+            "is_long": False,
+        }
+    )
+
+    replayed_steps: int
+    """Steps of the run that would be computed again."""
+    replay_seconds: float
+    backward_passes: float
+    """What the quantities cost beside the pass itself, in units of one backward pass."""
+    pass_seconds: float
+    """Of the pass and the quantities: a pass was timed."""
+    seconds: float
+    """Altogether."""
+    is_long: bool
+    """Whether it is better sent with `Prefer: respond-async`."""
+
+    @classmethod
+    def of(cls, estimate: "Estimate") -> Self:
+        """The estimate as JSON."""
+        return cls(**vars(estimate), seconds=estimate.seconds, is_long=estimate.is_long)
 
 
 class InspectionBody(Body):

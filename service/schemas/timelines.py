@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field
 
 from service.schemas.base import At, Body, Request, example
-from service.schemas.inspections import ReplayBody
+from service.schemas.inspections import EstimateOnly, ReplayBody
 
 if TYPE_CHECKING:
     from service.domain.timelines import Crossing, Difference, Timeline
@@ -93,6 +93,7 @@ class BisectRequest(Request):
             "scans where that takes about two seconds at most."
         ),
     ] = "auto"
+    estimate_only: EstimateOnly = False
 
 
 class CrossingBody(Body):

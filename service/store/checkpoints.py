@@ -79,6 +79,13 @@ def first_waypoint(session: Session, run_id: str, *, epoch: int = 0, step: int =
     return session.scalar(query.order_by(*_PLACE).limit(1))
 
 
+def waypoint_places(session: Session, run_id: str) -> Sequence[tuple[int, int]]:
+    """The epochs and steps of all waypoints, the first one first."""
+    query = select(CheckpointRow.epoch, CheckpointRow.step).where(CheckpointRow.run_id == run_id)
+    found = session.execute(query.where(CheckpointRow.is_waypoint).order_by(*_PLACE))
+    return [(epoch, step) for epoch, step in found]
+
+
 def _waypoints(run_id: str) -> Select[CheckpointRow]:
     return select(CheckpointRow).where(CheckpointRow.run_id == run_id, CheckpointRow.is_waypoint)
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.routes.test_watchpoints import paused_at_step
 from tests.support import QUICK, Api, Json, problem
 
 FLOAT64 = {**QUICK["training"], "dtype": "float64"}
@@ -206,6 +207,23 @@ def test_what_the_ledger_is_not_known_for_is_left_to_tracin(api: Api, spec: Json
         "allowed": ["tracin"],
     }
     assert influence(api, run, of={"numbers": [3]}, method="tracin")["replay"]["status"] == "exact"
+
+
+def test_an_account_does_not_go_over_a_change_of_the_training(api: Api) -> None:
+    run_id = paused_at_step(api, 2)
+    api.post(f"/v1/runs/{run_id}/resume", {"training": {"optimizer": {"learning_rate": 0.1}}})
+    api.work()
+    run = api.run(run_id)
+    of = {"numbers": train_rows(api, run)[:1]}
+
+    found = refused(api, run, 422, "training_changed", of=of)
+
+    assert found["errors"][0]["allowed"] == [2]
+    for since, until in ((0, 2), (2, "last")):
+        whole = influence(api, run, of=of, since=since, until=until)
+        [query] = whole["queries"]
+        assert whole["replay"]["status"] == "exact"
+        assert abs(query["residual"]) < 1e-3 * max(1, abs(query["fall"]))
 
 
 @pytest.mark.parametrize(

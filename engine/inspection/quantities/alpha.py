@@ -63,6 +63,7 @@ ALPHA = {
         "τ = 0 and ‖d‖, weighted by 1/variance; −1 where w₂ < 0",
         shape="a number",
         cost="3, a pass at θ₁ included",
+        backward_passes=3.0,
         source="Schneider, Dangel & Hennig 2021, Cockpit: a practical debugging tool for the training of deep neural "
         "networks",
         of=alpha,

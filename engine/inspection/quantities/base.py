@@ -191,13 +191,20 @@ class Quantity:
     shape: str
     """Of what it gives, in the letters m, n_in, n_out, P."""
     cost: str
-    """In units of one backward pass."""
+    """In units of one backward pass, in words."""
+    backward_passes: float | Callable[[Network, Options], float]
+    """The same as a number, rather too many than too few, for an estimate."""
     source: str
     """The paper or textbook of the formula."""
     of: Callable[[Pass], dict[str, Array]]
     """The tensors by name: the quantity's own, or `quantity.W.1` for what belongs to a parameter."""
     options: tuple[str, ...] = ()
     """Those it wants."""
+
+
+def by_output(network: Network, options: Options) -> float:
+    """What goes back once for each output costs, without dW."""
+    return 1 + 0.4 * network.n_out
 
 
 def scalar(value: float, passed: Pass) -> Array:

@@ -7,7 +7,7 @@ examples' alone unless the option with_l2 adds the penalty ½λΣ‖W‖² of l2
 import numpy as np
 
 from engine.inspection import lanczos
-from engine.inspection.quantities.base import Pass, Quantity, by_parameter, missing
+from engine.inspection.quantities.base import Pass, Quantity, by_output, by_parameter, missing
 from engine.inspection.quantities.chain import Split, chain_of
 from engine.inspection.quantities.diagonals import diag_ggn, diag_hessian, ggn_traces, hessian_traces, roots
 from engine.inspection.quantities.products import Operator
@@ -141,6 +141,7 @@ CURVATURE = {
         equation=f"diag G, G = {GGN} ({SPLIT}): by W (1/m)Σ_iΣ_c a_i²·(s_ic²)ᵀ, H_i = Σ_c s_ic·s_icᵀ",
         shape="of each parameter",
         cost="2 to 3",
+        backward_passes=by_output,
         source=f"{DANGEL}, §2.3; {SCHRAUDOLPH}",
         of=ggn_diagonal,
         options=("ggn_split", "with_l2", "l2"),
@@ -150,6 +151,7 @@ CURVATURE = {
         "Σ_k dA_k·∂²A_k/∂Z² with J = ∂A/∂Z",
         shape="of each parameter",
         cost="as diag_ggn; with more than two bent hidden layers 10 to 20",
+        backward_passes=15.0,
         source=f"{DANGEL}, §2.3",
         of=hessian_diagonal,
         options=("with_l2", "l2"),
@@ -158,6 +160,7 @@ CURVATURE = {
         equation="tr G: by W (1/m)Σ_i ‖a_i‖²·tr H_i",
         shape="a number, and for each parameter",
         cost="as diag_ggn",
+        backward_passes=by_output,
         source=f"{DANGEL}, §2.3; {SCHRAUDOLPH}",
         of=ggn_trace,
         options=("ggn_split", "with_l2", "l2"),
@@ -166,6 +169,7 @@ CURVATURE = {
         equation="tr H: by W (1/m)Σ_i ‖a_i‖²·tr H_i",
         shape="a number, and for each parameter",
         cost="as diag_hessian",
+        backward_passes=15.0,
         source=f"{DANGEL}, §2.3",
         of=hessian_trace,
         options=("with_l2", "l2"),
@@ -174,6 +178,7 @@ CURVATURE = {
         equation="H·v = R{dW}, R{db}, …: the derivative of the gradient along v, and vᵀHv",
         shape="a number, and of each parameter",
         cost="3",
+        backward_passes=3.0,
         source=PEARLMUTTER,
         of=hessian_vector,
         options=("vector", "seed", "with_l2", "l2"),
@@ -182,6 +187,7 @@ CURVATURE = {
         equation="G·v: as H·v without the terms of dZ, dA and g″, and vᵀGv",
         shape="a number, and of each parameter",
         cost="3",
+        backward_passes=3.0,
         source=SCHRAUDOLPH,
         of=ggn_vector,
         options=("vector", "seed", "ggn_split", "with_l2", "l2"),
@@ -190,6 +196,7 @@ CURVATURE = {
         equation="the λ of Hv = λv at both ends, and ‖Hv − λv‖",
         shape=EXTREMES,
         cost="4 to 5 for each product, of which 40 to 80 are usual",
+        backward_passes=lambda network, options: 4.5 * min(60, options.products),
         source=LANCZOS,
         of=hessian_eigenvalues,
         options=("eigenvalues", "products", "tolerance", "seed", "with_l2", "l2"),
@@ -198,6 +205,7 @@ CURVATURE = {
         equation="the λ of Gv = λv at both ends, and ‖Gv − λv‖",
         shape=EXTREMES,
         cost="4 to 5 for each product, of which 40 to 80 are usual",
+        backward_passes=lambda network, options: 4.5 * min(60, options.products),
         source=LANCZOS,
         of=ggn_eigenvalues,
         options=("eigenvalues", "products", "tolerance", "seed", "ggn_split", "with_l2", "l2"),
@@ -206,6 +214,7 @@ CURVATURE = {
         equation="(1/m)AᵀA and (1/m)Σ_iΣ_c s_ic·s_icᵀ, H_i = Σ_c s_ic·s_icᵀ: G by W is about their Kronecker product",
         shape="in.l: (n_in, n_in), out.l: (n_out, n_out), of each dense layer",
         cost="3 to 5",
+        backward_passes=by_output,
         source="Botev, Ritter & Barber 2017, Practical Gauss-Newton optimisation for deep learning, §4 (KFLR)",
         of=kronecker_factors,
         options=("ggn_split",),

@@ -35,6 +35,7 @@ MOMENTS = {
         equation="(1/m)Σg_i²: (1/m)(A∘A)ᵀ·(dZ∘dZ) of a dense layer's W; its sum is (1/m)Σ‖g_i‖²",
         shape="of each parameter, and a number",
         cost="0.5",
+        backward_passes=0.5,
         source="Dangel, Kunstner & Hennig 2020, BackPACK: packing more into backprop",
         of=second_moments,
     ),
@@ -42,6 +43,7 @@ MOMENTS = {
         equation="(1/m)Σg_i² − ḡ²; its sum is tr Σ",
         shape="of each parameter, and a number",
         cost="0.5",
+        backward_passes=0.5,
         source="Dangel, Kunstner & Hennig 2020, BackPACK: packing more into backprop",
         of=variances,
     ),
@@ -49,6 +51,7 @@ MOMENTS = {
         equation="ḡ_j²/(Var_j + 1e-5); the number is its mean over all j",
         shape="of each parameter, and a number",
         cost="0.5",
+        backward_passes=0.5,
         source="Liu, Bai, Jiang, Chen & Wang 2020, Understanding why neural networks generalize well through GSNR, "
         "with the ε of Cockpit",
         of=signal_to_noise,

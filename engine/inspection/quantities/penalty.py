@@ -29,6 +29,7 @@ PENALTY = {
         equation="λ₁·sign W + λ₂·W",
         shape="of each W",
         cost="0.3",
+        backward_passes=0.3,
         source="Goodfellow, Bengio & Courville 2016, Deep Learning, §7.1",
         of=penalties,
         options=("l1", "l2"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from engine.inspection.quantities.base import Pass, Quantity, scalar
+from engine.inspection.quantities.base import Pass, Quantity, by_output, scalar
 from engine.inspection.quantities.diagonals import diag_ggn, diag_hessian
 from engine.parameters import Array
 
@@ -45,6 +45,7 @@ TIC = {
         equation="diagonal: Σ_j M_j/(diag G_j + 1e-7); trace: ΣM/(tr G + 1e-7), M = (1/m)Σg_i²",
         shape="two numbers",
         cost="diag_ggn and second_moment",
+        backward_passes=by_output,
         source=SOURCE,
         of=by_ggn,
         options=("ggn_split",),
@@ -53,6 +54,7 @@ TIC = {
         equation="diagonal: Σ_j M_j/(diag H_j + 1e-7); trace: ΣM/(tr H + 1e-7), M = (1/m)Σg_i²",
         shape="two numbers",
         cost="diag_hessian and second_moment",
+        backward_passes=15.5,
         source=SOURCE,
         of=by_hessian,
     ),
