@@ -69,6 +69,10 @@ class Diverged(EngineError):  # noqa: N818 - an outcome of training, not a fault
         self.layer = layer
         self.found = found
 
+    def __reduce__(self) -> tuple[object, tuple[()]]:
+        """Keep every part on the way out of another process."""
+        return partial(Diverged, epoch=self.epoch, step=self.step, layer=self.layer, found=self.found), ()
+
 
 MAXIMUM_PROBLEMS = 100
 """Listed of one request."""

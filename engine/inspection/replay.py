@@ -36,6 +36,7 @@ class Replay:
         recorded: Callable[[int], Mapping[str, float | None]] = lambda epoch: {},
     ) -> None:
         self.trainer = Trainer(network, data, training, state, seed=seed, steps_at_once=None)
+        self.trainer.explosion = None  # what the training went through is gone through again
         self.network, self.data, self.state = network, data, state
         self.seed, self.recorded = seed, recorded
         self.is_full_batch = self.trainer.optimizer.full_batch

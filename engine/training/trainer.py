@@ -83,6 +83,8 @@ class Trainer:
         held_out = 0 if data.X_validation is None else len(data.X_validation)
         self.take: Callable[[Trainer, Array], None] = Trainer.chunk
         self.evaluator = Evaluator(network, self.served, rows=max(len(data.X), held_out))
+        self.explosion: float | None = EXPLOSION
+        """The loss, in units of the first one, at which it ends as diverged; None: only where a gradient is not finite."""
 
     @cached_property
     def updates(self) -> Updates:
@@ -127,12 +129,17 @@ class Trainer:
                 each()
             square = float(square_of(chunks.gradient))
             if not square < inf:
+                self._note_losses(chunk, first=first, count=number)
                 raise self._not_finite(chunk, number, step=state.step)
             for each in update:
                 each()
             state.step += 1
             state.gradient_norm += sqrt(square)
-        for step, loss in enumerate(chunks.losses(chunk), start=first):
+        self._note_losses(chunk, first=first, count=len(chunk.plans))
+
+    def _note_losses(self, chunk: Chunk, *, first: int, count: int) -> None:
+        """Those of a chunk's first batches: the first that left what one can learn from is where it diverged."""
+        for step, loss in enumerate(self.chunks.losses(chunk)[:count], start=first):
             self.note_loss(loss, step=step)
 
     def full_step(self) -> None:
@@ -170,7 +177,7 @@ class Trainer:
         state = self.state
         if state.first_loss is None:
             state.first_loss = loss
-        if not loss < EXPLOSION * max(1.0, state.first_loss):
+        if self.explosion is not None and not loss < self.explosion * max(1.0, state.first_loss):
             raise self._diverged(largest(self.network, self.learned, loss), step=step)
         state.running_loss += loss
 

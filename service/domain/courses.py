@@ -41,6 +41,10 @@ class Course:
         """The last step there is something to see of."""
         return max(self.reached, self.diverged or 0)
 
+    def epoch_of(self, step: int) -> int:
+        """The epoch a step belongs to, counted from 1."""
+        return (step - 1) // self.steps_per_epoch + 1
+
 
 def course(session: Session, run: RunRow) -> Course:
     """The steps of a run as far as it has come."""

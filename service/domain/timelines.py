@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.data.writers import arrow_stream
 from engine.inspection.measures import Measure, Predicate
 from engine.inspection.observation import ObservedStep
 from service.domain import courses, estimates, replays, runs
@@ -63,13 +64,22 @@ def timeline(
     columns: dict[str, list[float | None]] = {}
     for text in quantities:
         if text in logged:
-            of_epoch = [reports.get((step - 1) // course.steps_per_epoch + 1, {}) for step in steps]
+            of_epoch = [reports.get(course.epoch_of(step), {}) for step in steps]
             columns[text] = [values.get(text) for values in of_epoch]
     if not measured:
         return Timeline(steps, columns, {"status": "stored"}, course)
     estimates.check(_estimate(database, run, course, steps), settings.limits)
     travelled = replays.go(settings, run, partial(_followed, steps=steps, quantities=measured))
     return Timeline(steps, {**columns, **travelled.found}, replays.trust(database, settings, run, travelled), course)
+
+
+def as_arrow(found: Timeline) -> bytes:
+    """An Arrow IPC stream: a row for each step, numbers that are not finite as they are, null where none was measured.
+
+    The schema's metadata says under `chainrule` what run it is of, and how its numbers came about.
+    """
+    steps = {"step": found.steps, "epoch": [found.course.epoch_of(step) for step in found.steps]}
+    return arrow_stream({**steps, **found.columns}, {"run": found.course.run_id, "replay": found.replay})
 
 
 def timeline_estimate(
@@ -91,13 +101,13 @@ def _estimate(database: Database, run: RunRow, course: Course, steps: Sequence[i
 
 
 def _range(course: Course, first: int | None, last: int | None) -> tuple[int, int]:
-    """The steps asked for, those of the whole run unless said. Unprocessable for a range that holds none."""
+    """The steps asked for, those of the whole run unless said, the one that diverged included."""
     begin = course.begun + 1 if first is None else first
-    end = course.reached if last is None else last
-    if course.reached == course.begun:
+    end = course.furthest_step if last is None else last
+    if course.furthest_step == course.begun:
         raise NotFound(f"Run {course.run_id} has no step yet.", code="no_such_step")
-    if not course.begun < begin <= end <= course.reached:
-        there = f"{course.begun + 1} to {course.reached}"
+    if not course.begun < begin <= end <= course.furthest_step:
+        there = f"{course.begun + 1} to {course.furthest_step}"
         detail = f"expected steps from {there}, the first before the last, got {begin} to {end}"
         raise Unprocessable(f"first, last: {detail}.", errors=[Fault("/first", "no_such_step", detail)])
     return begin, end

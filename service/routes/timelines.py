@@ -1,15 +1,17 @@
 """Timelines of any number of a run, searches for the step where something begins, and comparisons of moments."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
+from starlette.responses import Response
 
 from engine.inspection.measures import Measure, Predicate
 from service.dependencies import LATER, DatabaseDep, Deferrable, InspectTurn, RunId, SettingsDep
 from service.domain import timelines
 from service.domain.timelines import Place
+from service.negotiation import accepted
 from service.problems import errors_of
-from service.routes.inspections import EstimateOnly
+from service.routes.inspections import BINARY, Accept, EstimateOnly
 from service.schemas.inspections import EstimateBody
 from service.schemas.timelines import BisectRequest, CrossingBody, DifferenceBody, DiffRequest, TimelineBody
 
@@ -18,7 +20,15 @@ router = APIRouter(prefix="/v1", tags=["inspection"], dependencies=[Deferrable, 
 StepNumber = Annotated[int | None, Query(ge=1, le=10**12)]
 
 
-@router.get("/runs/{run_id}/timeline", responses=errors_of(404, 409, 413, 422))
+ARROW = "application/vnd.apache.arrow.stream"
+MEDIA_TYPES = {"application/json": "json", "application/*": "json", "*/*": "json", ARROW: "arrow"}
+
+
+@router.get(
+    "/runs/{run_id}/timeline",
+    response_model=TimelineBody | EstimateBody,
+    responses={200: {"content": {ARROW: BINARY}}, **errors_of(404, 406, 409, 413, 422)},
+)
 def get_timeline(
     run_id: RunId,
     database: DatabaseDep,
@@ -34,15 +44,18 @@ def get_timeline(
     first: StepNumber = None,
     last: StepNumber = None,
     points: Annotated[int, Query(ge=1, le=10_000, description="At most so many steps, evenly apart.")] = 100,
+    format: Annotated[Literal["json", "arrow"] | None, Query(description="Instead of Accept.")] = None,
+    accept: Accept = "*/*",
     estimate_only: EstimateOnly = False,
-) -> TimelineBody | EstimateBody:
+) -> TimelineBody | EstimateBody | Response:
     """Any numbers of a run over its steps: those that were logged at once, all others by computing the steps again."""
+    form = format or accepted(accept, MEDIA_TYPES)
     asked = [text.strip() for text in quantities.split(";") if text.strip()]
     if estimate_only:
         cost = timelines.timeline_estimate(database, run_id, quantities=asked, first=first, last=last, points=points)
         return EstimateBody.of(cost)
     found = timelines.timeline(database, settings, run_id, quantities=asked, first=first, last=last, points=points)
-    return TimelineBody.of(found)
+    return Response(timelines.as_arrow(found), media_type=ARROW) if form == "arrow" else TimelineBody.of(found)
 
 
 @router.post("/runs/{run_id}/bisect", responses=errors_of(400, 404, 409, 413, 422))

@@ -45,10 +45,9 @@ class TimelineBody(Body):
     @classmethod
     def of(cls, found: "Timeline") -> Self:
         """The timeline as JSON."""
-        per_epoch = found.course.steps_per_epoch
         columns: dict[str, list[int | float | None]] = {
             "step": list(found.steps),
-            "epoch": [(step - 1) // per_epoch + 1 for step in found.steps],
+            "epoch": [found.course.epoch_of(step) for step in found.steps],
         }
         non_finite: dict[str, list[str]] = {}
         for name, values in found.columns.items():

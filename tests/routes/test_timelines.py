@@ -1,13 +1,16 @@
 """Timelines, searches and comparisons over the steps of runs."""
 
+import json
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from tests.routes.test_steps import step, train_in_pieces
 from tests.support import QUICK, Api, Json, problem
 
+ARROW = "application/vnd.apache.arrow.stream"
 RELU = {"network": {"layers": [{"type": "dense", "units": 6, "activation": "relu"}]}}
 
 
@@ -75,6 +78,64 @@ def test_numbers_that_are_not_finite_are_null_and_named(api: Api) -> None:
     assert found["columns"]["W.1.norm"][0] is not None
     assert found["columns"]["train.loss"] == [None] * len(found["columns"]["step"])
     assert "train.loss" not in found["non_finite"], "it was not measured"
+
+
+DIVERGING: Json = {"network": {"layers": [{"type": "dense", "units": 4}]}}
+
+
+def diverged(api: Api, learning_rate: float) -> Json:
+    sgd = {"type": "sgd", "learning_rate": learning_rate}
+    run = api.train(training={"epochs": 30, "batch_size": 8, "optimizer": sgd}, **DIVERGING)
+    assert (run["status"], run["reason"]["code"]) == ("failed", "diverged")
+    return run
+
+
+def test_the_step_that_diverged_is_the_last_of_a_timeline_and_is_found(api: Api) -> None:
+    run = diverged(api, 1e30)
+    assert "infinite" in run["reason"]["found"]
+    number = (run["reason"]["epoch"] - 1) * step(api, run, 1)["steps_per_epoch"] + run["reason"]["step"]
+
+    found = timeline(api, run, quantities="loss;gradient_norm")
+    searches = [bisect(api, run, "dW.1.non_finite", ">", 0, search=search) for search in ("scan", "halve")]
+
+    assert found["columns"]["step"][-1] == number
+    assert found["columns"]["gradient_norm"][-1] is None
+    assert found["columns"]["gradient_norm"][-2] is not None
+    assert {each["step"] for each in searches} == {number}
+    assert {each["replay"]["status"] for each in [found, *searches]} == {"exact"}
+
+
+def test_steps_behind_a_loss_that_exploded_are_gone_through(api: Api) -> None:
+    """A run whose loss explodes has taken some steps more before it sees that."""
+    run = diverged(api, 1e18)
+    assert "the batch's loss is" in run["reason"]["found"]
+
+    found = timeline(api, run, quantities="loss")
+    search = bisect(api, run, "loss", ">", 1e5, search="halve")
+
+    assert search["step"] == run["reason"]["step"] <= found["columns"]["step"][-1]
+    assert search["replay"]["status"] == found["replay"]["status"] == "exact"
+
+
+def test_a_timeline_comes_as_an_arrow_stream_with_its_numbers_as_they_are(api: Api) -> None:
+    run = diverged(api, 1e30)
+    asked = {"quantities": "dW.1.largest;train.loss"}
+    plain = timeline(api, run, **asked)
+
+    by_header = api.get(f"/v1/runs/{run['id']}/timeline", params=asked, headers={"Accept": ARROW})
+    by_name = api.get(f"/v1/runs/{run['id']}/timeline", params={**asked, "format": "arrow"})
+
+    assert by_header.headers["content-type"] == by_name.headers["content-type"] == ARROW
+    table = pa.ipc.open_stream(by_header.content).read_all()
+    about = json.loads(table.schema.metadata[b"chainrule"])
+    assert (about["run"], about["replay"]["status"]) == (run["id"], plain["replay"]["status"])
+    columns = table.to_pydict()
+    assert columns["step"] == plain["columns"]["step"]
+    assert columns["train.loss"] == plain["columns"]["train.loss"], "none was measured"
+    largest = columns["dW.1.largest"]
+    assert [value if np.isfinite(value) else None for value in largest] == plain["columns"]["dW.1.largest"]
+    assert not np.isfinite(largest[-1])
+    problem(api.get(f"/v1/runs/{run['id']}/timeline", headers={"Accept": "text/html"}), 406)
 
 
 @pytest.mark.parametrize("search", ["scan", "halve"])
