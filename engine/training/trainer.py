@@ -84,7 +84,7 @@ class Trainer:
         self.take: Callable[[Trainer, Array], None] = Trainer.chunk
         self.evaluator = Evaluator(network, self.served, rows=max(len(data.X), held_out))
         self.explosion: float | None = EXPLOSION
-        """The loss at which it ends as diverged, in units of the first one; None: at none while gradients are finite."""
+        """The loss at which it ends as diverged, in units of the first; None: at none while gradients are finite."""
 
     @cached_property
     def updates(self) -> Updates:

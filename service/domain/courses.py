@@ -31,7 +31,7 @@ class Course:
     reached: int
     """The furthest one."""
     diverged: int | None
-    """The step whose numbers were not finite, where the run ended so."""
+    """The step whose numbers were not finite, where the run ended or was paused so."""
     parent: str | None
     step_seconds: float | None
     """What a step took while the run trained, its share of measuring the epoch included."""
@@ -52,18 +52,24 @@ def course(session: Session, run: RunRow) -> Course:
     first = stored.first_waypoint(session, run.id) if run.parent_checkpoint_id else None
     seconds = [value for row in epochs.newest(session, run.id, 5) if (value := row.values.get("seconds"))]
     reached = run.epoch * per_epoch + run.step
-    reason = run.reason or {}
-    failed = (reason["epoch"] - 1) * per_epoch + reason["step"] if reason.get("code") == "diverged" else None
+    stopped = _stopped_at(run.reason or {}, per_epoch)
     return Course(
         run_id=run.id,
         steps_per_epoch=per_epoch,
         batch_rows=_batch_rows(session, run),
         begun=moment_of(first, per_epoch) if first is not None else 0,
         reached=reached,
-        diverged=failed if failed == reached + 1 else None,
+        diverged=stopped if stopped == reached + 1 else None,
         parent=run.parent_id,
         step_seconds=sum(seconds) / len(seconds) / per_epoch if seconds else None,
     )
+
+
+def _stopped_at(reason: Json, steps_per_epoch: int) -> int | None:
+    """The step at which a run ended or was paused; not taken, where its numbers were not finite."""
+    if reason.get("code") == "diverged":
+        return int((reason["epoch"] - 1) * steps_per_epoch + reason["step"])
+    return int(reason["step"]) if reason.get("code") == "watchpoint" else None
 
 
 def _batch_rows(session: Session, run: RunRow) -> int:

@@ -231,19 +231,21 @@ class Attempt:
 
     def _stop_at_watchpoint(self) -> bool:
         """Store and pause where a watchpoint was met; the run is looked at, and resumed by its user."""
-        hits = self.watch.hits.copy()
+        hits = self.watch.hits
         if not hits:
             return False
-        self.watch.hits.clear()
         detail = "; ".join(hit.detail for hit in hits)
         reason = {"code": "watchpoint", "detail": detail, "watchpoint": hits[0].id, "step": hits[0].step}
 
         def pause(session: Session) -> bool:
-            for hit in hits:
-                watchpoints.hit(session, hit.id, step=hit.step, value=hit.value)
+            self._note_hits(session)
             return runs.pause_at(session, *self.claim, reason)
 
         return self._save(current=True, end=pause)
+
+    def _note_hits(self, session: Session) -> None:
+        for hit in self.watch.hits:
+            watchpoints.hit(session, hit.id, step=hit.step, value=hit.value)
 
     def _look_for_watchpoints(self) -> None:
         """See which there are now, and say which can't be met."""
@@ -440,9 +442,14 @@ class Attempt:
         }
         self._ensure_best()
         reason = {"code": code, "detail": detail}
+
+        def end(session: Session) -> bool:
+            self._note_hits(session)  # of the very last step, behind which there is nothing to pause
+            return runs.end(session, *self.claim, "succeeded", reason)
+
         self._save(
             current=True,
-            end=lambda session: runs.end(session, *self.claim, "succeeded", reason),
+            end=end,
             metrics=metrics,
             weights_digest=digest(best),
         )

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from engine.errors import SpecError
-from engine.inspection import Observer
+from engine.errors import Diverged, SpecError
+from engine.inspection import ObservedStep, Observer
 from engine.inspection.measures import Measure, Predicate
 from engine.parameters import Array
 from engine.training.trainer import Trainer
@@ -54,9 +54,24 @@ class Watch:
         if self._observer is None or self._observer.trainer is not trainer:
             self._observer = Observer(trainer)
         step = self._observer.take(order)
-        if not isfinite(step.gradient_norm):
+        self._look_at(step)
+        if isfinite(step.gradient_norm):
+            self._note(step, trainer)
+        elif not self.hits:
             trainer.chunk(order, most=1)  # which says what is wrong
-        trainer.state.gradient_norm += step.gradient_norm
+
+    def _note(self, step: ObservedStep, trainer: Trainer) -> None:
+        """What a trainer notes of its own steps. A loss that exploded ends no run that pauses here."""
+        state = trainer.state
+        state.gradient_norm += step.gradient_norm
+        try:
+            trainer.note_loss(step.loss, step=step.step - 1)
+        except Diverged:
+            if not self.hits:
+                raise
+            state.running_loss += step.loss
+
+    def _look_at(self, step: ObservedStep) -> None:
         for name, predicate in list(self._awaited.items()):
             try:
                 holds, value = predicate.holds(step)
@@ -67,4 +82,3 @@ class Watch:
             if holds:
                 text = predicate.measure.text
                 self.hits.append(Hit(name, text, step.number, value if isfinite(value) else None))
-        trainer.note_loss(step.loss, step=step.step - 1)

@@ -35,6 +35,58 @@ def test_a_watched_run_pauses_at_the_first_step_where_it_holds(api: Api) -> None
     assert step(api, run, "last")["replay"]["status"] == "exact"
 
 
+def test_a_watchpoint_met_at_the_very_last_step_is_told_though_the_run_is_over(api: Api) -> None:
+    free = api.train(**SPEC)
+    last = timeline(api, free, quantities="learning_rate")["columns"]["learning_rate"][-1]
+
+    run_id = api.create(**SPEC, watchpoints=[watch("learning_rate", "<=", last)])["id"]
+    api.work()
+
+    run = api.run(run_id)
+    [point] = api.get(f"/v1/runs/{run_id}/watchpoints").json()["items"]
+    assert run["status"] == "succeeded"
+    assert (point["hit_step"], point["hit_value"]) == (step(api, run, "last")["number"], last)
+
+
+def test_a_run_pauses_before_the_step_that_would_end_it(api: Api) -> None:
+    """Watched for numbers that are not finite, it stands before that step, and can be looked at and mended."""
+    spec = {
+        "network": {"layers": [{"type": "dense", "units": 4}]},
+        "training": {"epochs": 30, "batch_size": 8, "optimizer": {"type": "sgd", "learning_rate": 1e30}},
+    }
+    failed = api.train(**spec)["reason"]
+    assert failed["code"] == "diverged"
+
+    run_id = api.create(**spec, watchpoints=[watch("dW.1.non_finite", ">", 0)])["id"]
+    api.work()
+
+    run = api.run(run_id)
+    assert (run["status"], run["reason"]["code"]) == ("paused", "watchpoint")
+    number = run["reason"]["step"]
+    bad = step(api, run, number)
+    assert number == (failed["epoch"] - 1) * bad["steps_per_epoch"] + failed["step"]
+    assert (bad["gradient_norm"], bad["replay"]["status"]) == (None, "exact")
+    assert step(api, run, "last")["number"] == number - 1
+    api.post(f"/v1/runs/{run_id}/resume")
+    api.work()
+    assert api.run(run_id)["reason"] == failed
+
+
+def test_a_run_pauses_at_a_loss_that_would_end_it(api: Api) -> None:
+    spec = {
+        "network": {"layers": [{"type": "dense", "units": 4}]},
+        "training": {"epochs": 30, "batch_size": 8, "optimizer": {"type": "sgd", "learning_rate": 1e18}},
+    }
+    failed = api.train(**spec)["reason"]
+
+    run_id = api.create(**spec, watchpoints=[watch("loss", ">", 1e5)])["id"]
+    api.work()
+
+    run = api.run(run_id)
+    assert (run["status"], run["reason"]["code"], run["reason"]["step"]) == ("paused", "watchpoint", failed["step"])
+    assert step(api, run, "last")["loss"] > 1e5
+
+
 def test_a_run_that_was_watched_and_resumed_ends_with_the_same_bits(api: Api) -> None:
     free = api.train(**SPEC)
     run_id = api.create(**SPEC, watchpoints=[watch("loss", "<", 10), watch("learning_rate", "<", 0.001)])["id"]
