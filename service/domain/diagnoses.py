@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from math import isfinite
 from pathlib import Path
@@ -36,7 +37,7 @@ from service.domain.journeys import Journey
 from service.domain.overrides import merged
 from service.domain.training import ROWS_HERE, Plan, parts
 from service.settings import Settings
-from service.store import epochs
+from service.store import epochs, events
 from service.store import runs as store
 from service.store.database import Database
 from service.store.tables import Json, RunRow
@@ -86,7 +87,9 @@ def diagnose(
     with database.read() as session:
         run = runs.row_of(session, run_id)
         course, reports = courses.course(session, run), dict(epochs.all_of(session, run_id))
-    look = partial(_examined, course=course, reports=reports, thresholds=thresholds, tests=tests)
+        heard = events.newest_at(session, run_id) if run.status == "running" else None
+    idle = None if heard is None else (datetime.now(UTC) - heard).total_seconds()
+    look = partial(_examined, course=course, reports=reports, thresholds=thresholds, tests=tests, idle_seconds=idle)
     travelled = replays.go(settings, run, look)
     found = travelled.found
     replay = replays.trust(database, settings, run, travelled) if travelled.stretches else {"status": "stored"}
@@ -188,6 +191,7 @@ def _examined(
     reports: Mapping[int, Mapping[str, Any]],
     thresholds: Overrides | None,
     tests: bool,
+    idle_seconds: float | None = None,
     deadline: Callable[[], bool] | None = None,
 ) -> Diagnosis:
     until = time.monotonic() + EXAMINE_SECONDS
@@ -197,6 +201,7 @@ def _examined(
         reached=course.reached,
         epochs=[reports[epoch] for epoch in sorted(reports)],
         diverged=course.diverged,
+        idle_seconds=idle_seconds,
         input_names=journey.preprocessing.input_names,
         overrides=thresholds,
         is_fair=tests,

@@ -56,6 +56,12 @@ def append_all(session: Session, run_id: str, happened: Sequence[tuple[str, dict
     return last
 
 
+def newest_at(session: Session, run_id: str) -> datetime | None:
+    """When anything was last heard of a run."""
+    query = select(EventRow.at).where(EventRow.run_id == run_id)
+    return session.scalar(query.order_by(EventRow.sequence.desc()).limit(1))
+
+
 def after(session: Session, run_id: str, sequence: int, *, limit: int) -> Sequence[EventRow]:
     """The next events behind a number, oldest first."""
     return session.scalars(

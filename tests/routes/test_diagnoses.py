@@ -1,8 +1,12 @@
 """The doctor over HTTP: findings that replay, thresholds, remedies that are tried, and a look before a training."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
+from sqlalchemy import update
 
 from service.domain import diagnoses
+from service.store.tables import EventRow
 from tests.support import TINY, Api, Json, problem
 
 DEEP = [{"type": "dense", "units": 8, "activation": "sigmoid", "init": {"type": "normal", "std": 0.3}}] * 8
@@ -119,3 +123,20 @@ def test_every_rule_is_listed_with_its_thresholds(shared: Api) -> None:
 
 def test_a_run_that_is_not_there_has_no_doctor(shared: Api) -> None:
     problem(shared.get("/v1/runs/run_none/doctor"), 404)
+
+
+def test_a_run_under_way_of_which_nothing_is_heard_is_said_to_have_stalled(api: Api) -> None:
+    run_id = api.create()["id"]
+    claim = api.claim()
+    assert claim is not None
+    long_ago = datetime.now(UTC) - timedelta(hours=1)
+    with api.database.write() as session:
+        session.execute(update(EventRow).values(at=long_ago))
+
+    body = api.get(f"/v1/runs/{run_id}/doctor").json()
+
+    [finding] = [each for each in body["findings"] if each["rule"] == "stalled"]
+    assert finding["evidence"][0]["value"] >= 3600
+    assert finding["remedy"] == {"patch": None, "rationale": finding["remedy"]["rationale"]}
+    api.attempt(claim).run()
+    assert "stalled" not in told(api.get(f"/v1/runs/{run_id}/doctor").json())

@@ -39,6 +39,8 @@ class Chart:
     """What short trainings came to; None where none were asked for."""
     diverged: int | None = None
     """The step whose numbers were not finite, where the run ended so."""
+    idle_seconds: float | None = None
+    """Since anything was last heard of it, where it is under way."""
 
     def curve(self, name: str) -> Array:
         """What epochs reported under a name; NaN where one has no such number."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.inspection.doctor import remedies
 from engine.inspection.doctor.chart import Chart
-from engine.inspection.doctor.findings import Evidence, Finding, Rule, Thresholds
+from engine.inspection.doctor.findings import Evidence, Finding, Remedy, Rule, Thresholds
 from engine.parameters import Array
 
 
@@ -188,6 +188,51 @@ def class_ignored(chart: Chart, at: Thresholds) -> Iterator[Finding]:
         )
 
 
+def validation_easier(chart: Chart, at: Thresholds) -> Iterator[Finding]:
+    """Validation rows that are answered far better than the rows that were trained on."""
+    train, validation = chart.curve("train.accuracy"), chart.curve("validation.accuracy")
+    held_out = chart.data.X_validation
+    if held_out is None or not len(train) or not np.isfinite([train[-1], validation[-1]]).all():
+        return
+    gap = float(validation[-1] - train[-1])
+    chance = float(np.sqrt(max(train[-1] * (1 - train[-1]), 1 / len(held_out)) / len(held_out)))
+    bound = max(at["gap"], at["errors"] * chance)
+    if gap > bound:
+        yield Finding(
+            "validation_easier",
+            "warning",
+            why="rows that were never trained on are answered better than those that were, by more than chance: they "
+            "were chosen otherwise, they are known by something that will not be there later, or training rows have "
+            "wrong labels",
+            epoch=len(train),
+            evidence=(
+                Evidence("validation.accuracy less train.accuracy", gap, bound),
+                Evidence("train.accuracy", float(train[-1])),
+            ),
+        )
+
+
+def stalled(chart: Chart, at: Thresholds) -> Iterator[Finding]:
+    """A training under way of which nothing is heard any more."""
+    if chart.idle_seconds is None:
+        return
+    usual = chart.curve("seconds")
+    usual = usual[np.isfinite(usual)]
+    bound = min(at["most"], max(at["least"], at["epochs"] * float(np.median(usual)))) if usual.size else at["most"]
+    if chart.idle_seconds > bound:
+        yield Finding(
+            "stalled",
+            "warning",
+            why="no epoch ended and no state was stored for far longer than an epoch takes: its worker hangs, or has "
+            "no processor to work on",
+            evidence=(
+                Evidence("seconds since anything was heard of it", chart.idle_seconds, bound),
+                *((Evidence("seconds of an epoch, the median", float(np.median(usual))),) if usual.size else ()),
+            ),
+            remedy=Remedy(None, "pause and resume it, and another process goes on from the stored state"),
+        )
+
+
 def _least(losses: Array) -> float:
     finite = losses[np.isfinite(losses)]
     return float(finite.min()) if finite.size else np.inf
@@ -274,6 +319,27 @@ ENDS = (
         "SageMaker Debugger (ClassImbalance)",
         class_ignored,
         {"gap": 0.25},
+        frozenset(),
+    ),
+    Rule(
+        "validation_easier",
+        "warning",
+        "end",
+        "validation accuracy − train accuracy > gap, and > errors standard errors",
+        "UMLAUT, with what chance allows",
+        validation_easier,
+        {"gap": 0.05, "errors": 4},
+        frozenset(),
+    ),
+    Rule(
+        "stalled",
+        "warning",
+        "end",
+        "of a run under way nothing was heard for more than most seconds, or for epochs times what one takes and least "
+        "seconds at least",
+        "SageMaker Debugger (StalledTrainingRule)",
+        stalled,
+        {"most": 1800, "epochs": 20, "least": 60},
         frozenset(),
     ),
 )

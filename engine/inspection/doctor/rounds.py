@@ -95,6 +95,7 @@ def examine(
     reached: int,
     epochs: Sequence[Mapping[str, Any]],
     diverged: int | None = None,
+    idle_seconds: float | None = None,
     input_names: Sequence[str] = (),
     overrides: Overrides | None = None,
     count: int = LOOKS,
@@ -121,6 +122,7 @@ def examine(
         epochs=epochs,
         looks=tuple(looks[step] for step in sorted(looks)),
         diverged=diverged,
+        idle_seconds=idle_seconds,
         extras=None if deadline() else measured(course, reached, rows),
         fair=fair_tests(course.spec, course.network, course.data) if is_fair else None,
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.errors import SpecError
-from engine.inspection.doctor import RULES, Chart, check_overrides, examine, judge
+from engine.inspection.doctor import RULES, Chart, Finding, check_overrides, examine, judge
 from engine.inspection.doctor.rounds import fold, steps_of
 from engine.layers.activations.tanh import Tanh
 from engine.plans import call
@@ -54,6 +54,8 @@ def test_every_rule_that_can_be_seen_in_a_short_run_is_in_the_zoo() -> None:
         "diverging",
         "few_rows",
         "class_ignored",
+        "validation_easier",
+        "stalled",
     }
     assert set(RULES) - said <= elsewhere
 
@@ -113,6 +115,36 @@ def test_rows_that_pull_against_their_class_are_listed() -> None:
 
     found = next(finding for finding in findings if finding.rule == "label_suspects")
     assert set(wrong) <= set(found.rows)
+
+
+def test_validation_rows_that_are_answered_better_than_training_rows_are_told() -> None:
+    def spoil(data):  # type: ignore[no-untyped-def]
+        Y = data.Y.copy()
+        Y[::4] = np.roll(Y[::4], 1, axis=1)
+        return replace(data, Y=Y)
+
+    _, findings = diagnosed(Animal("spoiled", "blobs", spec(layers(16), epochs=15), change=spoil))
+
+    found = next(each for finding in findings for each in (finding, *finding.consequences) if is_easier(each))
+    assert found.evidence[0].value > found.evidence[0].threshold
+    assert not any(is_easier(each) for each in diagnosed(WELL["healthy: dropout on cancer"])[1])
+
+
+def is_easier(finding: Finding) -> bool:
+    return finding.rule == "validation_easier"
+
+
+@pytest.mark.parametrize(
+    ("idle", "seconds", "is_told"),
+    [(None, 0.1, False), (59, 0.1, False), (61, 0.1, True), (61, 10, False), (201, 10, True), (1801, 1e4, True)],
+)
+def test_a_run_under_way_of_which_nothing_is_heard_has_stalled(
+    idle: float | None, seconds: float, is_told: bool
+) -> None:
+    course = Retraining(WELL["healthy: Adam on iris"])
+    chart = Chart(course.spec, course.network, course.data, epochs=[{"seconds": seconds}] * 3, idle_seconds=idle)
+
+    assert ("stalled" in {finding.rule for finding in judge(chart, stages=("end",))}) is is_told
 
 
 def test_the_fair_tests_are_passed_by_a_healthy_run_and_failed_by_one_that_can_not_learn() -> None:
