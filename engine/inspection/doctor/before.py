@@ -340,6 +340,7 @@ BEFORE = (
                 "class_ignored",
                 "cannot_overfit",
                 "input_ignored",
+                "precision",
             }
         ),
     ),

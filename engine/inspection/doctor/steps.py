@@ -361,6 +361,7 @@ STEPS = (
             "nonfinite",
             "diverging",
             "lr_high",
+            "penalty_rules",
             "few_rows",
             "oscillating",
         },
@@ -384,7 +385,7 @@ STEPS = (
         "SageMaker Debugger (SaturatedActivation)",
         saturated,
         {"share": 0.5, "critical": 0.5},
-        _DOWN | {"vanishing", "few_rows"},
+        _DOWN | {"vanishing", "few_rows", "penalty_rules"},
     ),
     Rule(
         "vanishing",
@@ -425,7 +426,7 @@ STEPS = (
         "TheDeepChecker",
         penalty_rules,
         {"ratio": 1.0},
-        _DOWN | {"vanishing", "few_rows", "overtrained"},
+        _DOWN | {"vanishing", "dead_relu", "few_rows", "overtrained"},
     ),
     Rule(
         "lr_low",
