@@ -6,9 +6,10 @@ runs, else ones that part the two on a zoo of both (`python -m tests.benchmarks 
 """
 
 from engine.inspection.doctor.chart import Chart
-from engine.inspection.doctor.findings import Evidence, Finding, Remedy, Rule, Severity, Stage
+from engine.inspection.doctor.findings import Evidence, Finding, Remedy, Severity
 from engine.inspection.doctor.looks import Course, Look
 from engine.inspection.doctor.rounds import RANK, RULES, Overrides, check_overrides, examine, judge
+from engine.inspection.doctor.rules import Rule, Stage
 from engine.inspection.doctor.trials import Outcome, Start, Trial, outcome
 
 __all__ = [

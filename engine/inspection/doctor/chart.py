@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +13,36 @@ from engine.parameters import Array
 from engine.spec import RunSpec
 from engine.training import TrainingData
 
-if TYPE_CHECKING:
-    from engine.inspection.doctor.extras import Extras, Fair
-
 EARLY = 10
 """Steps that count as the beginning."""
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What was measured at a moment."""
+
+    moment: int
+    digits: dict[int, float]
+    """Of each W's gradient, by its layer's number: how many decimal digits float32 and float64 agree in."""
+    mismatches: tuple[str, ...]
+    """Numbers whose derivative the nudge contradicts."""
+    nudged: int
+    opposed: tuple[int, ...]
+    """Of the rows surveyed, those that lose more than by guessing, and that another class pulls against harder than
+    their own pulls with them."""
+    surveyed: int
+
+
+@dataclass(frozen=True)
+class Fair:
+    """Short trainings that any sound run passes."""
+
+    few_before: float
+    few_after: float
+    """The loss on 16 rows, before and after they are trained on alone."""
+    plain: float
+    blank: float
+    """The loss after some steps with the rows as they are, and with zeros in their place."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +58,9 @@ class Chart:
     """The reports from the first epoch on."""
     looks: tuple[Look, ...] = ()
     """In the order of their steps."""
-    extras: "Extras | None" = None
+    extras: Extras | None = None
     """What was measured once, near the end."""
-    fair: "Fair | None" = None
+    fair: Fair | None = None
     """What short trainings came to; None where none were asked for."""
     diverged: int | None = None
     """The step whose numbers were not finite, where the run ended so."""

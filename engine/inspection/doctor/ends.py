@@ -6,7 +6,8 @@ import numpy as np
 
 from engine.inspection.doctor import remedies
 from engine.inspection.doctor.chart import Chart
-from engine.inspection.doctor.findings import Evidence, Finding, Remedy, Rule, Thresholds
+from engine.inspection.doctor.findings import Evidence, Finding, Remedy
+from engine.inspection.doctor.rules import Rule, Thresholds
 from engine.parameters import Array
 
 

@@ -1,15 +1,15 @@
 """Extras: what the doctor measures once, beside its looks: digits, nudges, suspect labels, and two fair tests."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from engine.errors import Diverged, EngineError
 from engine.inspection.doctor import remedies
-from engine.inspection.doctor.chart import Chart
-from engine.inspection.doctor.findings import Evidence, Finding, Remedy, Rule, Thresholds
+from engine.inspection.doctor.chart import Chart, Extras, Fair
+from engine.inspection.doctor.findings import Evidence, Finding, Remedy
 from engine.inspection.doctor.looks import Course
+from engine.inspection.doctor.rules import Rule, Thresholds
 from engine.inspection.influence import Survey
 from engine.inspection.nudge import check
 from engine.inspection.quantities import run_pass
@@ -21,22 +21,6 @@ from engine.training import TrainingData, TrainingState, train
 NUDGED_ROWS, SURVEYED_ROWS = 16, 1_000
 LARGEST_NETWORK = 2_000_000
 """With more parameters the extras take too long to be asked for at every run's end."""
-
-
-@dataclass(frozen=True)
-class Extras:
-    """What was measured at a moment."""
-
-    moment: int
-    digits: dict[int, float]
-    """Of each W's gradient, by its layer's number: how many decimal digits float32 and float64 agree in."""
-    mismatches: tuple[str, ...]
-    """Numbers whose derivative the nudge contradicts."""
-    nudged: int
-    opposed: tuple[int, ...]
-    """Of the rows surveyed, those that lose more than by guessing, and that another class pulls against harder than
-    their own pulls with them."""
-    surveyed: int
 
 
 def measured(course: Course, moment: int, rows: Array) -> Extras | None:
@@ -185,18 +169,6 @@ EXTRAS = (
 # Fair tests, which train -------------------------------------------------------------------------------------------
 
 FEW, FEW_STEPS, FAIR_STEPS = 16, 1_000, 400
-
-
-@dataclass(frozen=True)
-class Fair:
-    """Short trainings that any sound run passes."""
-
-    few_before: float
-    few_after: float
-    """The loss on 16 rows, before and after they are trained on alone."""
-    plain: float
-    blank: float
-    """The loss after some steps with the rows as they are, and with zeros in their place."""
 
 
 def fair_tests(spec: RunSpec, network: Network, data: TrainingData) -> Fair:

@@ -1,17 +1,12 @@
 """What the doctor says: findings, the evidence they rest on, and what to do."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from engine.inspection.doctor.looks import Look
 
-if TYPE_CHECKING:
-    from engine.inspection.doctor.chart import Chart
-
 Severity = Literal["critical", "warning", "info"]
-Stage = Literal["before", "start", "training", "end"]
-Thresholds = Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -58,19 +53,3 @@ class Finding:
     """Whether it is seen in a look at a step, for finding the first; None where that is known."""
     consequences: "tuple[Finding, ...]" = ()
     """What follows from it."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A rule: when it finds something, and what it would explain."""
-
-    id: str
-    severity: Severity
-    """The worst it finds."""
-    stage: Stage
-    condition: str
-    source: str
-    judge: "Callable[[Chart, Thresholds], Iterator[Finding]]"
-    thresholds: Thresholds
-    explains: frozenset[str] = frozenset()
-    """Rules whose findings are its consequences where it finds something."""

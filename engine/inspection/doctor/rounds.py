@@ -11,8 +11,9 @@ from engine.inspection.doctor.before import BEFORE
 from engine.inspection.doctor.chart import Chart
 from engine.inspection.doctor.ends import ENDS
 from engine.inspection.doctor.extras import EXTRAS, FAIR, fair_tests, measured
-from engine.inspection.doctor.findings import Finding, Rule, Severity, Stage
+from engine.inspection.doctor.findings import Finding, Severity
 from engine.inspection.doctor.looks import Course, Look, look_at, probe_rows
+from engine.inspection.doctor.rules import Rule, Stage
 from engine.inspection.doctor.steps import STEPS
 from engine.optimizers import OPTIMIZERS
 

@@ -6,8 +6,9 @@ import numpy as np
 
 from engine.inspection.doctor import remedies
 from engine.inspection.doctor.chart import Chart
-from engine.inspection.doctor.findings import Evidence, Finding, Rule, Thresholds
+from engine.inspection.doctor.findings import Evidence, Finding
 from engine.inspection.doctor.looks import Look, Units
+from engine.inspection.doctor.rules import Rule, Thresholds
 
 RELUS = ("relu", "relu6", "leaky_relu", "prelu")
 FLAT = ("sigmoid", "tanh", "hard_sigmoid", "hard_tanh", "softsign")
