@@ -68,7 +68,7 @@ def test_the_remedy_is_a_patch_that_is_tried_and_helps(shared: Api, sick: Json) 
 def test_thresholds_are_overridden_and_wrong_ones_refused(shared: Api, sick: Json) -> None:
     path = f"/v1/runs/{sick['id']}/doctor"
 
-    calm = shared.post(path, {"thresholds": {"vanishing": {"ratio": 1e-30}}}).json()
+    calm = shared.post(path, {"thresholds": {"vanishing": {"ratio": 1e-30, "unlearned": 0}}}).json()
 
     assert "vanishing" not in told(calm)
     assert "vanishing" in told(shared.get(path).json())

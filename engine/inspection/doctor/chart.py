@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.data.noise import MOST_ROWS, unexplained
 from engine.inspection.doctor.looks import Look
 from engine.network import Network
 from engine.parameters import Array
@@ -15,6 +16,8 @@ from engine.training import TrainingData
 
 EARLY = 10
 """Steps that count as the beginning."""
+REACH, LEAST_REACH = 0.4, 0.06
+"""By what share of chance a loss should fall, and where a linear model explains little."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +105,29 @@ class Chart:
             return spread / 2 if loss == "half_squared_error" else spread
         return None
 
+    @cached_property
+    def linear(self) -> float:
+        """The share of the targets' variance that ridge regression explains in rows left out; 0 where unknown."""
+        if self.labels is None and self.chance is None:
+            return 0.0
+        rows = np.unique(np.linspace(0, len(self.data.X) - 1, min(len(self.data.X), MOST_ROWS)).astype(np.int64))
+        X = self.data.X[rows].reshape(len(rows), -1).astype(np.float64)
+        return 1 - unexplained(X, self.data.Y[rows].astype(np.float64))
+
     @property
+    def reach(self) -> float:
+        """By what share of chance the loss should fall at least: half of what is linear, if that is little."""
+        if self.labels is None and self.chance is None:
+            return REACH
+        return min(REACH, max(LEAST_REACH, self.linear / 2))
+
+    @cached_property
     def is_learned(self) -> bool:
-        """Whether the training loss fell well below chance at any epoch, or below a tenth of where it began."""
+        """Whether the training loss of the last epochs is well below chance, by as much as the rows let expect."""
         losses = self.curve("train.loss")
+        losses = losses[-max(1, len(losses) // 5) :]
         losses = losses[np.isfinite(losses)]
         if not losses.size:
             return False
         start = self.chance if self.chance is not None else (self.looks[0].loss if self.looks else losses[0])
-        return bool(losses.min() < 0.6 * start)
+        return bool(np.median(losses) < (1 - self.reach) * start)

@@ -35,6 +35,27 @@ def loss_flat(chart: Chart, at: Thresholds) -> Iterator[Finding]:
         )
 
 
+def worse_than_linear(chart: Chart, at: Thresholds) -> Iterator[Finding]:
+    """A network that has learned less than a straight line would."""
+    losses = chart.curve("train.loss")
+    if len(losses) < at["epochs"] or chart.is_learned or chart.linear < at["linear"] or not chart.chance:
+        return
+    last = float(np.median(losses[-max(1, len(losses) // 5) :]))
+    still_falls = len(losses) > 4 and float((np.diff(losses[len(losses) // 2 :]) < 0).mean()) > 0.8
+    yield Finding(
+        "worse_than_linear",
+        "warning",
+        why="X·W + b alone, by ridge regression, explains more of the targets than these layers have learned",
+        evidence=(
+            Evidence("share of the targets' variance that is linear in the inputs", chart.linear, at["linear"]),
+            Evidence("share of chance by which the loss fell", 1 - last / chart.chance, chart.reach),
+        ),
+        remedy=remedies.with_training("the loss still falls", epochs=4 * chart.spec.training.epochs)
+        if still_falls
+        else remedies.slower(chart.spec),
+    )
+
+
 def diverging(chart: Chart, at: Thresholds) -> Iterator[Finding]:
     """A loss that climbs far above what it was."""
     losses = chart.curve("train.loss")
@@ -248,7 +269,7 @@ ENDS = (
         "TheDeepChecker",
         diverging,
         {"ratio": 2.0, "beyond": 1.2},
-        frozenset({"loss_flat", "oscillating", "constant_output", "class_ignored", "overfit"}),
+        frozenset({"loss_flat", "worse_than_linear", "oscillating", "constant_output", "class_ignored", "overfit"}),
     ),
     Rule(
         "loss_flat",
@@ -258,7 +279,18 @@ ENDS = (
         "AUTOTRAINER, TheDeepChecker, SageMaker Debugger (LossNotDecreasing)",
         loss_flat,
         {"drop": 0.05, "epochs": 3},
-        frozenset({"constant_output", "unchanged", "class_ignored"}),
+        frozenset({"worse_than_linear", "constant_output", "unchanged", "class_ignored"}),
+    ),
+    Rule(
+        "worse_than_linear",
+        "warning",
+        "end",
+        "ridge regression explains more than linear of the targets' variance, and the training loss is not below "
+        "chance by half of that",
+        "own",
+        worse_than_linear,
+        {"linear": 0.12, "epochs": 3},
+        frozenset({"class_ignored"}),
     ),
     Rule(
         "oscillating",

@@ -68,14 +68,25 @@ def fold(findings: Sequence[Finding]) -> list[Finding]:
     told = sorted(findings, key=lambda finding: order.index(finding.rule))
     causes: list[Finding] = []
     for finding in told:
-        place = next((at for at, cause in enumerate(causes) if finding.rule in RULES[cause.rule].explains), None)
+        place = next((at for at, cause in enumerate(causes) if _explains(cause, finding)), None)
         if place is None:
-            under = tuple(each for each in causes if each.rule in RULES[finding.rule].explains)
+            under = tuple(each for each in causes if _explains(finding, each))
             causes = [each for each in causes if each not in under]
             causes.append(replace(finding, consequences=(*finding.consequences, *_flat(under))))
         else:
             causes[place] = replace(causes[place], consequences=(*causes[place].consequences, *_flat([finding])))
     return sorted(map(_as_grave, causes), key=lambda finding: RANK[finding.severity])
+
+
+def _explains(cause: Finding, other: Finding) -> bool:
+    """Whether one follows from another, which then comes first: steps that are too long explain nothing seen before."""
+    if other.rule not in RULES[cause.rule].explains:
+        return False
+    if cause.step is None or other.step is None:
+        return True
+    if cause.rule == "lr_high":
+        return other.step > cause.step  # what is seen at a step was there before its update
+    return other.rule != "lr_high" or cause.step <= other.step
 
 
 def _as_grave(cause: Finding) -> Finding:

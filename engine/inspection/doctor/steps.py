@@ -110,14 +110,16 @@ def few_rows(chart: Chart, at: Thresholds) -> Iterator[Finding]:
 
 def vanishing(chart: Chart, at: Thresholds) -> Iterator[Finding]:
     """A gradient that is gone before it reaches the first layers, while there is still something to learn."""
+    is_learned = chart.is_learned
 
     def holds(look: Look) -> bool:
         weights = look.weights
         if len(weights) < 2 or look.ledger is None or not look.gradient_norm:
             return False
         first, last = weights[min(weights)], weights[max(weights)]
-        is_less = first.gradient < at["ratio"] * last.gradient
-        return bool(is_less and first.gradient < at["first"] and last.gradient > at["last"])
+        is_gone = first.gradient < at["ratio"] * last.gradient and first.gradient < at["first"]
+        is_missed = not is_learned and first.gradient < at["unlearned"] * last.gradient and last.ratio > at["moved"]
+        return bool((is_gone or is_missed) and last.gradient > at["last"])
 
     found = _mostly(chart, holds, at["share"])
     if found is None:
@@ -126,16 +128,17 @@ def vanishing(chart: Chart, at: Thresholds) -> Iterator[Finding]:
     guilty = None if ledger is None else ledger.largest_loss
     is_slope = guilty is not None and guilty.operation.startswith("g′")
     weights = found.weights
+    bound = at["unlearned"] * weights[max(weights)].gradient if not is_learned else at["first"]
     yield Finding(
         "vanishing",
         "critical",
         why="dZ[l−1] = (dZ[l]·W[l]ᵀ) ⊙ g′(Z[l−1]): at each layer the gradient is made smaller"
         + ("" if guilty is None else f", most of all by {guilty.operation}, which takes {-guilty.gain:.2f} of log₁₀"),
         step=found.step,
-        layers=tuple(number for number, sizes in weights.items() if sizes.gradient < at["first"]),
+        layers=tuple(number for number, sizes in weights.items() if sizes.gradient < bound),
         evidence=(
-            Evidence("‖dW[1]‖/‖dW[L]‖", _ratio(found), at["ratio"], found.step),
-            Evidence(f"dW.{min(weights)}.norm", weights[min(weights)].gradient, at["first"], found.step),
+            Evidence("‖dW[1]‖/‖dW[L]‖", _ratio(found), at["ratio" if is_learned else "unlearned"], found.step),
+            Evidence(f"dW.{min(weights)}.norm", weights[min(weights)].gradient, bound, found.step),
         ),
         remedy=remedies.rectified(chart.spec) if is_slope else remedies.begun_anew(chart.spec),
         holds=holds,
@@ -164,7 +167,7 @@ def exploding(chart: Chart, at: Thresholds) -> Iterator[Finding]:
     gain = None if found.ledger is None else found.ledger.largest_gain
     yield Finding(
         "exploding",
-        "critical",
+        "warning" if chart.is_learned and chart.diverged is None else "critical",
         why="dZ[l−1] = (dZ[l]·W[l]ᵀ) ⊙ g′(Z[l−1]): weights larger than they should be make it longer at each layer"
         + ("" if gain is None else f", most of all {gain.operation}, which adds {gain.gain:.2f} to log₁₀"),
         step=found.step,
@@ -189,7 +192,7 @@ def dead_relu(chart: Chart, at: Thresholds) -> Iterator[Finding]:
     worst = max(last, key=lambda each: each.dead_share)
     yield Finding(
         "dead_relu",
-        "critical" if worst.dead_share > at["critical"] else "warning",
+        "critical" if worst.dead_share > at["critical"] and not chart.is_learned else "warning",
         why="A = max(0, Z) and Z ≤ 0 for every row: g′ = 0, so dZ, dW and db of the unit are 0 and it stays as it is",
         step=found.step,
         layers=tuple(each.layer for each in last if each.layer is not None),
@@ -259,7 +262,12 @@ def lr_low(chart: Chart, at: Thresholds) -> Iterator[Finding]:
     if not chart.looks or chart.is_learned or chart.diverged is not None:
         return
     ratios = [max(look.ratios) for look in chart.looks if look.ratios]
-    if not ratios or not float(np.median(ratios)) < at["ratio"]:
+    alphas = [look.alpha for look in chart.looks if np.isfinite(look.alpha)]
+    losses = chart.curve("train.loss")
+    falls = float((np.diff(losses) < 0).mean()) if len(losses) > at["epochs"] else 0.0
+    alpha = float(np.median(alphas)) if alphas else np.nan
+    is_short = falls >= at["falls"] and alpha < at["alpha"]
+    if not ratios or not (float(np.median(ratios)) < at["ratio"] or is_short):
         return
     look = chart.looks[0]
     yield Finding(
@@ -269,6 +277,8 @@ def lr_low(chart: Chart, at: Thresholds) -> Iterator[Finding]:
         step=look.step,
         evidence=(
             Evidence("median of the largest ‖update‖/‖W‖", float(np.median(ratios)), at["ratio"]),
+            Evidence("median alpha (−1: no step, 0: the floor of the valley)", alpha, at["alpha"]),
+            Evidence("share of the epochs at which the loss still falls", falls, at["falls"]),
             Evidence("gradient_norm", look.gradient_norm, None, look.step),
         ),
         remedy=remedies.faster(chart.spec, min(1e4, max(10.0, 1e-3 / max(1e-12, float(np.median(ratios)))))),
@@ -324,6 +334,7 @@ _DOWN = frozenset(
         "cannot_overfit",
         "input_ignored",
         "loss_flat",
+        "worse_than_linear",
         "unchanged",
         "constant_output",
         "lr_low",
@@ -392,11 +403,12 @@ STEPS = (
         "vanishing",
         "critical",
         "training",
-        "‖dW[1]‖ < ratio × ‖dW[L]‖ and < first, while ‖dW[L]‖ > last, at more than share of the looks",
-        "AUTOTRAINER, SageMaker Debugger",
+        "‖dW[1]‖ < ratio × ‖dW[L]‖ and < first, or nothing is learned and ‖dW[1]‖ < unlearned × ‖dW[L]‖ though W[L] "
+        "moves by more than moved of itself; while ‖dW[L]‖ > last, at more than share of the looks",
+        "AUTOTRAINER, SageMaker Debugger; where nothing is learned our own",
         vanishing,
-        {"ratio": 1e-3, "first": 1e-4, "last": 1e-6, "share": 0.3},
-        _DOWN,
+        {"ratio": 1e-3, "first": 1e-4, "unlearned": 0.02, "moved": 3e-4, "last": 1e-6, "share": 0.3},
+        _DOWN | {"lr_high"},
     ),
     Rule(
         "lr_high",
@@ -433,11 +445,12 @@ STEPS = (
         "lr_low",
         "critical",
         "training",
-        "the median of the largest ‖update‖/‖W‖ < ratio, and nothing is learned",
+        "nothing is learned, and the median of the largest ‖update‖/‖W‖ < ratio; or the median alpha < alpha while the "
+        "loss still falls at more than falls of more than epochs epochs",
         "Cockpit, SageMaker Debugger (WeightUpdateRatio)",
         lr_low,
-        {"ratio": 3e-5, "critical": 1e-6},
-        frozenset({"loss_flat", "unchanged", "constant_output", "class_ignored"}),
+        {"ratio": 3e-5, "critical": 1e-6, "alpha": -0.9, "falls": 0.9, "epochs": 5},
+        frozenset({"loss_flat", "worse_than_linear", "unchanged", "constant_output", "class_ignored"}),
     ),
     Rule(
         "initial_loss",

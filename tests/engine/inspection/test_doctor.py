@@ -130,6 +130,22 @@ def test_validation_rows_that_are_answered_better_than_training_rows_are_told() 
     assert not any(is_easier(each) for each in diagnosed(WELL["healthy: dropout on cancer"])[1])
 
 
+def test_a_training_that_ends_before_a_line_is_learned_is_told_to_go_on() -> None:
+    rate = {"optimizer": "sgd", "rate": 0.02}
+    _, later = diagnosed(Animal("longer", "diabetes", spec(layers(16), epochs=60, **rate)))
+
+    assert "worse_than_linear" not in {each.rule for each in later}
+    chart = Chart(
+        *(getattr(Retraining(WELL["healthy: regression on diabetes"]), name) for name in ("spec", "network", "data"))
+    )
+    assert 0.3 < chart.linear < 0.6
+    assert chart.reach == pytest.approx(chart.linear / 2)
+    slow = replace(chart, epochs=[{"train.loss": chart.chance * (1 - 0.01 * epoch)} for epoch in range(10)])
+    [found] = [each for each in judge(slow, stages=("end",)) if each.rule == "worse_than_linear"]
+    assert found.remedy is not None
+    assert found.remedy.patch == {"training": {"epochs": 4 * chart.spec.training.epochs}}
+
+
 def is_easier(finding: Finding) -> bool:
     return finding.rule == "validation_easier"
 
