@@ -65,6 +65,14 @@ else:
     AnyEncoding = choice({}, NumberEncoding, CategoryEncoding, DatetimeEncoding)
 
 
+class TargetEncoding(Spec):
+    """Outputs of a regression: (g(y) − mean)/deviation. Predictions and metrics are in y's own unit."""
+
+    transform: Literal["none", "log1p"] = Field(
+        "none", description="g: log1p is sign(y)·log(1 + |y|), for targets over several powers of ten."
+    )
+
+
 class PreprocessingSpec(Spec):
     """How columns become inputs: numbers, categories and datetimes in general, and single columns in particular."""
 
@@ -74,6 +82,7 @@ class PreprocessingSpec(Spec):
     columns: dict[Annotated[str, Field(min_length=1, max_length=500)], AnyEncoding] = Field(
         {}, max_length=10_000, description="By name, what a column is and how it is encoded."
     )
+    targets: TargetEncoding = TargetEncoding()
     embedding_dim: int | None = Field(
         None, ge=1, le=1000, strict=True, description="Of the learned vectors; by default 1.6·levels^0.56, at most 50."
     )

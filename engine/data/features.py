@@ -19,6 +19,7 @@ from engine.encodings import (
 )
 from engine.errors import DataError
 from engine.parameters import Array
+from engine.units import signed_log
 
 QUANTILES = 100
 """Steps of the distribution that the quantile transform keeps."""
@@ -98,7 +99,7 @@ class Feature:
     def transformed(self, values: Array) -> Array:
         """g of numbers."""
         if self.transform == "log1p":
-            return np.sign(values) * np.log1p(np.abs(values))
+            return signed_log(values)
         if self.transform == "quantile":
             steps = np.array(self.quantiles)
             return np.interp(values, steps, np.linspace(0, 1, len(steps)))

@@ -26,6 +26,7 @@ from engine.defaults import split_of
 from engine.errors import MAXIMUM_PROBLEMS, DataError, raise_all
 from engine.parameters import Array
 from engine.spec import RunSpec, SplitSpec, TargetFacts
+from engine.units import Units
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,10 @@ class Preprocessing:
         class_weights = fit_class_weights(draft.class_codes(table, split.train), targets, facts, spec.training)
         warnings = _split_warnings(table, split, draft)
         if facts.task == "regression":
-            targets = tuple(number_target(table, name, split.train, spec.training.loss) for name in spec.target)
+            targets = tuple(
+                number_target(table, name, split.train, spec.training.loss, spec.preprocessing.targets)
+                for name in spec.target
+            )
         features, dropped = [], []
         shaped = spec.network.input
         for name in _feature_names(table, spec):
@@ -169,9 +173,15 @@ class Preprocessing:
         return Encoder(self.features)
 
     @property
-    def target_scale(self) -> Array:
-        """What one unit of each output is in the target's own unit (n_out,)."""
-        return np.array([target.scale for target in self.targets] if self.facts.kind == "regression" else [1.0])
+    def units(self) -> Units | None:
+        """How the outputs of a regression lie to the targets' own numbers; None of classes."""
+        if self.facts.kind != "regression":
+            return None
+        return Units(
+            np.array([target.scale for target in self.targets]),
+            np.array([target.mean for target in self.targets]),
+            np.array([target.transform == "log1p" for target in self.targets]),
+        )
 
     # Encoding ------------------------------------------------------------------------------------------------------
 
@@ -283,7 +293,7 @@ class Preprocessing:
         found, is_alone = list[Output](), len(self.targets) == 1
         for target, outputs in self._outputs(A):
             if self.facts.kind == "regression":
-                found.append(Output("value" if is_alone else target.name, _values(target, outputs)))
+                found.append(Output("value" if is_alone else target.name, target.own(outputs[:, 0])))
                 continue
             of_each, prefix = _of_each(outputs, scores), "" if is_alone else f"{target.name}_"
             what = "score" if scores else "probability"
@@ -418,7 +428,7 @@ class Preprocessing:
 
     def _decode_target(self, target: Target, A: Array, scores: bool) -> list[dict[str, Any]]:
         if self.facts.kind == "regression":
-            return [{"value": value} for value in _values(target, A).tolist()]
+            return [{"value": value} for value in target.own(A[:, 0]).tolist()]
         of_each = _of_each(A, scores)
         more, what = ({"probabilities": None}, "scores") if scores else ({}, "probabilities")
         classes = target.classes
@@ -428,11 +438,6 @@ class Preprocessing:
         ]
 
 
-def _values(target: Target, A: Array) -> Array:
-    """Outputs (m, 1) in the target's own unit (m,)."""
-    return np.asarray(A[:, 0] * target.scale + target.mean)
-
-
 def _of_each(A: Array, scores: bool) -> Array:
     """The probability, or the score, of each class (m, classes): one output is that of the second of two."""
     if A.shape[1] == 1:
@@ -440,9 +445,9 @@ def _of_each(A: Array, scores: bool) -> Array:
     return A if scores else A / A.sum(axis=1, keepdims=True)
 
 
-def _scaled(values: Array, column: Target, dtype: npt.DTypeLike) -> Array:
+def _scaled(values: Array, target: Target, dtype: npt.DTypeLike) -> Array:
     with np.errstate(over="ignore"):  # to infinity, which is refused by its place
-        return ((values - column.mean) / column.scale).astype(dtype)
+        return target.encoded(values).astype(dtype)
 
 
 def _too_far(values: Array, names: Sequence[str], rows: Array | None = None) -> list[DataError]:

@@ -1,30 +1,48 @@
 """Targets: the columns to be learned, and the task they call for."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from engine.data.features import mean_and_scale
 from engine.data.schema import ColumnType
 from engine.data.table import Table, Text
-from engine.errors import DataError, raise_all
+from engine.encodings import TargetEncoding
+from engine.errors import DataError, SpecError, raise_all
 from engine.losses import LOSSES
 from engine.options import Choice
 from engine.parameters import Array
 from engine.spec import RunSpec, TargetFacts
+from engine.units import signed_exp, signed_log
 
 MAXIMUM_CLASSES = 1000
 
 
 @dataclass(frozen=True)
 class Target:
-    """One column learned. Classes are one output each, or one for two classes; a number y is (y − mean)/scale."""
+    """One column learned. Classes are one output each, or one for two classes; a number y is (g(y) − mean)/scale."""
 
     name: str
     type: ColumnType
     classes: tuple[str, ...] = ()
     mean: float = 0.0
     scale: float = 1.0
+    transform: Literal["none", "log1p"] = "none"
+    """g: of log1p sign(y)·log(1 + |y|)."""
+
+    def encoded(self, values: Array) -> Array:
+        """Numbers y (m,) as an output is to be, in float64; infinite where they are too large."""
+        with np.errstate(over="ignore"):
+            return np.asarray((self._transformed(values) - self.mean) / self.scale)
+
+    def own(self, outputs: Array) -> Array:
+        """Outputs (m,) as numbers in the target's own unit."""
+        values = outputs * self.scale + self.mean
+        return signed_exp(values) if self.transform == "log1p" else values
+
+    def _transformed(self, values: Array) -> Array:
+        return signed_log(values) if self.transform == "log1p" else values
 
 
 def target_facts(table: Table, spec: RunSpec) -> TargetFacts:
@@ -124,13 +142,18 @@ def class_target(table: Table, name: str) -> Target:
     return Target(name, column.type, classes=tuple(order))
 
 
-def number_target(table: Table, name: str, rows: Array, loss: Choice) -> Target:
-    kind = LOSSES.get(loss.type)
-    mean, scale = mean_and_scale(table.numbers(name, rows), name)
+def number_target(table: Table, name: str, rows: Array, loss: Choice, encoding: TargetEncoding) -> Target:
+    kind, transform = LOSSES.get(loss.type), encoding.transform
+    is_own = kind is not None and not kind.standardises
+    if is_own and transform != "none":
+        detail = f"expected none under {loss.type}, which learns {name} in its own unit, got {transform}"
+        raise SpecError("preprocessing.targets.transform", detail, code="impossible_target")
+    values = table.numbers(name, rows)
+    mean, scale = mean_and_scale(signed_log(values) if transform == "log1p" else values, name)
     if scale == 0:
         raise DataError("target", f"expected {name} to vary over the training rows", code="constant_target")
     if kind is None or kind.standardises:
-        return Target(name, table.schema.column(name).type, mean=mean, scale=scale)
+        return Target(name, table.schema.column(name).type, mean=mean, scale=scale, transform=transform)
     try:
         values = table.numbers(name)
         kind(loss).check(values[~np.isnan(values), None])

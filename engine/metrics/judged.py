@@ -7,6 +7,7 @@ from typing import Literal, Self
 import numpy as np
 
 from engine.parameters import Array
+from engine.units import Units
 
 Kind = Literal["regression", "binary", "multiclass", "multilabel"]
 """Of the targets: numbers, one of two classes, one of several, several of two classes each."""
@@ -31,8 +32,8 @@ class Truth:
     Y: Array
     """(m, n_out)."""
     kind: Kind
-    scale: Array | None = None
-    """(n_out,): what one unit of Y is in the target's own unit; ones if None."""
+    units: Units | None = None
+    """How Y lies to the targets' own numbers; None where it is these."""
     weights: Array | None = None
     """(m,): how much each row counts; None where all count alike."""
 
@@ -69,16 +70,25 @@ class Truth:
         """(K,): the weights of the rows of each class."""
         return self.count(self.classes)
 
+    def comparable(self, values: Array) -> Array:
+        """Numbers (m, n_out) in units of Y, as errors are taken of them: of a logarithm in the target's own unit."""
+        return values if self.units is None else self.units.comparable(values)
+
+    @cached_property
+    def numbers(self) -> Array:
+        """(m, n_out): Y, comparable."""
+        return self.comparable(self.Y)
+
     @cached_property
     def variances(self) -> Array:
         """(n_out,): of the targets; 0 where rounding the mean is all there is of one."""
-        means = self.mean(self.Y)
-        found = self.mean(np.square(self.Y - means))
+        means = self.mean(self.numbers)
+        found = self.mean(np.square(self.numbers - means))
         return np.where(found > np.square(4 * np.finfo(np.float64).eps * means), found, 0.0)
 
-    def in_own_units(self, values: Array) -> Array:
-        """Numbers (n_out,) in units of Y, in the targets' own units."""
-        return values if self.scale is None else values * self.scale
+    def in_own_units(self, differences: Array) -> Array:
+        """Differences (n_out,) between comparable numbers, in the targets' own units."""
+        return differences if self.units is None else differences * self.units.step
 
     def target(self, place: int) -> Self:
         """One target by itself; a label is a binary one."""
@@ -86,7 +96,7 @@ class Truth:
         if self.kind == "multilabel":
             return type(self)(self.Y[:, column], "binary", None, self.weights)
         return type(self)(
-            self.Y[:, column], self.kind, None if self.scale is None else self.scale[column], self.weights
+            self.Y[:, column], self.kind, None if self.units is None else self.units.of(place), self.weights
         )
 
 
@@ -154,8 +164,8 @@ class Judged:
 
     @cached_property
     def errors(self) -> Array:
-        """(m, n_out): A − Y."""
-        return self.A - self.truth.Y
+        """(m, n_out): A − Y, of comparable numbers."""
+        return self.truth.comparable(self.A) - self.truth.numbers
 
     @cached_property
     def mean_squared_errors(self) -> Array:

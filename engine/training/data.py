@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from engine.metrics import Kind, Part, Truth
 from engine.parameters import Array
+from engine.units import Units
 from engine.weights import check_weights
 
 
@@ -17,8 +18,8 @@ class TrainingData:
     Y_validation: Array | None = None
     kind: Kind = "multiclass"
     """What the targets are."""
-    target_scale: Array | None = None
-    """(n_out,): what one unit of Y is in the target's own unit; ones if None."""
+    units: Units | None = None
+    """How Y lies to the targets' own numbers; None where it is these."""
     weights: Array | None = None
     """(m,): how much each row to train on counts in losses, gradients and metrics; all alike if None."""
     weights_validation: Array | None = None
@@ -30,7 +31,7 @@ class TrainingData:
 
     def truths(self) -> dict[Part, Truth]:
         """The targets of each part."""
-        found: dict[Part, Truth] = {"train": Truth(self.Y, self.kind, self.target_scale, self.weights)}
+        found: dict[Part, Truth] = {"train": Truth(self.Y, self.kind, self.units, self.weights)}
         if self.Y_validation is not None:
-            found["validation"] = Truth(self.Y_validation, self.kind, self.target_scale, self.weights_validation)
+            found["validation"] = Truth(self.Y_validation, self.kind, self.units, self.weights_validation)
         return found

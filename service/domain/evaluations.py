@@ -87,9 +87,8 @@ def _judged(moment: Moment, table: Table, numbers: Array) -> tuple[Judged, Array
         found = evaluator.evaluate(X, Y[some])
         A[some], losses[some] = found.A, found.losses
     kind = preprocessing.facts.kind
-    scale = preprocessing.target_scale if kind == "regression" else None
     weights = preprocessing.weights(table, numbers)
-    return Judged(A, Truth(Y, kind, scale, weights), network.loss.scores), losses
+    return Judged(A, Truth(Y, kind, preprocessing.units, weights), network.loss.scores), losses
 
 
 def _rows(moment: Moment, table: Table, judged: Judged, losses: Array, numbers: Array, places: Array) -> list[Answer]:

@@ -43,6 +43,7 @@ STATELESS_UNITS = "the loss and the gradients are in the units of X and Y as sen
 NATS = "the loss is in nats"
 OWN_UNITS = "the loss and the gradients are in units of the target as it stands in the dataset"
 STANDARDISED = "the loss and the gradients are in units of the standardised target"
+BY_LOGARITHM = "the loss and the gradients are in units of the standardised sign(y)·log(1 + |y|) of the target"
 
 
 @dataclass(frozen=True)
@@ -397,7 +398,9 @@ def units_of(network: Network, preprocessing: Preprocessing) -> str:
     """What a run's losses and gradients are measured in."""
     if preprocessing.facts.task != "regression":
         return NATS
-    return STANDARDISED if network.loss.standardises else OWN_UNITS
+    if not network.loss.standardises:
+        return OWN_UNITS
+    return BY_LOGARITHM if preprocessing.targets[0].transform == "log1p" else STANDARDISED
 
 
 BATCHES = ("rows", "dataset_rows", "step")

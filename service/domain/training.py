@@ -222,7 +222,7 @@ def parts(
         X_validation,
         Y_validation,
         facts.kind,
-        preprocessing.target_scale if facts.kind == "regression" else None,
+        preprocessing.units,
         preprocessing.weights(table, split.train),
         preprocessing.weights(table, split.validation) if X_validation is not None else None,
     )

@@ -478,7 +478,7 @@ class Attempt:
             return None
         evaluation = self.network.evaluate(parameters, X, Y, weights)
         data = self.parts.training
-        rows = Judged(evaluation.A, Truth(Y, data.kind, data.target_scale, weights), self.network.loss.scores)
+        rows = Judged(evaluation.A, Truth(Y, data.kind, data.units, weights), self.network.loss.scores)
         found = {"loss": evaluation.loss, **measure(rows)}
         return {name: value if value is not None and isfinite(value) else None for name, value in found.items()}
 

@@ -8,6 +8,7 @@ from engine.data.targets import Target
 from engine.evaluation import calibration, evaluate_targets, worst
 from engine.metrics import Judged, Truth
 from engine.parameters import Array
+from engine.units import Units
 
 
 def binary(p: list[float], truth: list[int], dtype: str = "float64") -> Judged:
@@ -54,7 +55,9 @@ def test_two_classes_behind_softmax_are_those_behind_sigmoid() -> None:
 
 def test_residuals_are_in_each_targets_own_unit_and_positive_where_the_output_is_too_low() -> None:
     A, Y = np.zeros((3, 2)), np.array([[1.0, -1.0], [2.0, -2.0], [3.0, -3.0]])
-    rows = Judged(A, Truth(Y, "regression", np.array([10.0, 1.0])))
+    rows = Judged(
+        A, Truth(Y, "regression", Units(np.array([10.0, 1.0]), np.array([5.0, 0.0]), np.array([False, False])))
+    )
 
     first, second = evaluate_targets(rows, [Target("a", "number"), Target("b", "number")])
 

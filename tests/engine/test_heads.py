@@ -101,8 +101,16 @@ def test_targets_of_counts_and_sizes_keep_their_unit(loss: str) -> None:
 
     Y = fitted.encode_targets(found, dtype="float64")
     assert Y[:, 0].tolist() == [count + 0.5 for count in COUNTS]
-    assert fitted.target_scale.tolist() == [1.0]
+    assert fitted.units is not None
+    assert (fitted.units.scale.tolist(), fitted.units.mean.tolist()) == ([1.0], [0.0])
     assert fitted.decode(np.array([[2.5]])) == [{"value": 2.5}]
+
+
+def test_the_logarithm_is_for_losses_that_have_no_unit_of_their_own() -> None:
+    found = counted([count + 0.5 for count in COUNTS])
+
+    with pytest.raises(SpecError, match=r"preprocessing\.targets\.transform: expected none under poisson"):
+        fit("poisson", found, preprocessing={"targets": {"transform": "log1p"}})
 
 
 @pytest.mark.parametrize("loss", ["auto", "huber", "quantile", "log_cosh", "absolute_error", "squared_error"])

@@ -1,6 +1,6 @@
 """Every metric beside scikit-learn's, on random rows with and without weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 import numpy as np
@@ -10,27 +10,32 @@ from sklearn import metrics as sklearn
 from engine import spec
 from engine.metrics import METRICS, Judged, Kind, Truth, measure, names_of, rises
 from engine.parameters import Array
+from engine.units import Units
 
 M, K, L = 60, 4, 3
+PLAIN = (False,) * L
 Reference = Callable[[Judged, Array | None], float]
 
 
-def rows(kind: Kind, *, weighted: bool = False, ties: bool = True, **changes: Any) -> Judged:
+def rows(
+    kind: Kind, *, weighted: bool = False, ties: bool = True, logs: Sequence[bool] = PLAIN, **changes: Any
+) -> Judged:
     """Random rows; their outputs are coarse, so that many are alike, unless `ties` is false."""
     random = np.random.default_rng(5)
     digits = 2 if ties else 15
     weights = random.integers(0, 4, size=M) * random.uniform(0.1, 3, size=M) if weighted else None
-    scale = None
+    units = None
     if kind == "multiclass":
         votes, Y = random.integers(0, 9, size=(M, K)) + 1, np.eye(K)[random.integers(K, size=M)]
         A = votes / votes.sum(axis=1, keepdims=True) if ties else random.dirichlet(np.ones(K), size=M)
     elif kind == "regression":
-        A, Y, scale = random.normal(size=(M, L)), random.normal(size=(M, L)), np.array([10.0, 0.1, 1.0])
+        A, Y = random.normal(size=(M, L)), random.normal(size=(M, L))
+        units = Units(np.array([10.0, 0.1, 1.0]), np.array([3.0, -1.0, 0.0]), np.array(logs))
     else:
         width = 1 if kind == "binary" else L
         Y = random.integers(2, size=(M, width)).astype(float)
         A = (0.3 * Y + 0.7 * random.random((M, width))).round(digits)
-    found: dict[str, Any] = {"Y": Y, "kind": kind, "scale": scale, "weights": weights} | changes
+    found: dict[str, Any] = {"Y": Y, "kind": kind, "units": units, "weights": weights} | changes
     return Judged(A, Truth(**found))
 
 
@@ -39,6 +44,11 @@ def two_outputs(**options: Any) -> Judged:
     found = rows("binary", **options)
     A, Y = (np.hstack([1 - values, values]) for values in (found.A, found.truth.Y))
     return Judged(A, Truth(Y, "binary", weights=found.truth.weights))
+
+
+def by_logarithm(**options: Any) -> Judged:
+    """Numbers of which some are learned by their logarithm."""
+    return rows("regression", logs=(True, False, True), **options)
 
 
 def labels(found: Judged) -> tuple[Array, Array]:
@@ -72,7 +82,8 @@ def of_probabilities(score: Callable[..., float], **options: Any) -> Reference:
 
 def of_numbers(score: Callable[..., float]) -> Reference:
     def reference(found: Judged, weights: Array | None) -> float:
-        Y, A = (found.truth.in_own_units(values) for values in (found.truth.Y, found.A))
+        units, Y, A = found.truth.units, found.truth.Y, found.A
+        Y, A = (Y, A) if units is None else (units.own(Y), units.own(A))
         return float(score(Y, A, sample_weight=weights))
 
     return reference
@@ -107,7 +118,10 @@ OF_LABELS = {
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["alike", "weighted"])
-@pytest.mark.parametrize("make", [*(lambda k=k, **o: rows(k, **o) for k in get_args(Kind)), two_outputs])  # type: ignore[misc]
+@pytest.mark.parametrize(
+    "make",
+    [*(lambda k=k, **o: rows(k, **o) for k in get_args(Kind)), two_outputs, by_logarithm],  # type: ignore[misc]
+)
 def test_every_metric_is_scikit_learns(make: Callable[..., Judged], weighted: bool) -> None:
     judged = make(weighted=weighted)
     task = METRICS["mae" if judged.kind == "regression" else "accuracy"].task
@@ -120,9 +134,10 @@ def test_every_metric_is_scikit_learns(make: Callable[..., Judged], weighted: bo
         assert value == pytest.approx(reference(judged, judged.truth.weights), rel=1e-12), name
 
 
+@pytest.mark.parametrize("logs", [PLAIN, (True, False, True)], ids=["plain", "logarithm"])
 @pytest.mark.parametrize("weighted", [False, True], ids=["alike", "weighted"])
-def test_regression_of_one_target_is_scikit_learns(weighted: bool) -> None:
-    three = rows("regression", weighted=weighted)
+def test_regression_of_one_target_is_scikit_learns(weighted: bool, logs: Sequence[bool]) -> None:
+    three = rows("regression", weighted=weighted, logs=logs)
     judged = three.targets[0]
 
     found = measure(judged)
@@ -140,7 +155,7 @@ def test_a_weight_is_a_number_of_times(kind: Kind) -> None:
     found = measure(judged)
 
     repeated = Judged(
-        judged.A.repeat(times, axis=0), Truth(judged.truth.Y.repeat(times, axis=0), kind, judged.truth.scale)
+        judged.A.repeat(times, axis=0), Truth(judged.truth.Y.repeat(times, axis=0), kind, judged.truth.units)
     )
     assert found == pytest.approx(measure(repeated), rel=1e-12)
 
@@ -214,7 +229,7 @@ def test_a_share_of_the_variance_is_undefined_where_a_target_does_not_vary(value
 
 def test_a_weighted_median_between_two_rows_is_midway() -> None:
     A = np.array([[1.0], [2.0], [4.0], [9.0]])
-    judged = Judged(A, Truth(np.zeros((4, 1)), "regression", np.ones(1), np.array([1.0, 1.0, 0.0, 2.0])))
+    judged = Judged(A, Truth(np.zeros((4, 1)), "regression", weights=np.array([1.0, 1.0, 0.0, 2.0])))
 
     assert measure(judged)["median_absolute_error"] == 5.5
     assert REFERENCES["median_absolute_error"](judged, judged.truth.weights) == 5.5

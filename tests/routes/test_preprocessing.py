@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import numpy as np
+import pytest
+
 from tests.support import Api, problem
 
 HEADER = "when,city,size,income,label\n"
@@ -98,3 +101,33 @@ def test_a_datasets_spellings_of_a_blank_are_its_runs_too(api: Api) -> None:
 
     assert spelt["predictions"] == blank["predictions"]
     assert spelt["warnings"] == []
+
+
+def test_a_target_over_powers_of_ten_is_learned_by_its_logarithm_and_told_in_its_own_unit(api: Api) -> None:
+    lines = [f"{i},{i % 3},{10 ** (i / 20) + i % 3:.6g}\n" for i in range(120)]
+    dataset = api.upload(("x,y,price\n" + "".join(lines)).encode())
+    training = {"epochs": 60, "optimizer": {"type": "adam", "learning_rate": 0.01}}
+    run = api.train(
+        dataset=dataset,
+        target="price",
+        training=training,
+        task="regression",
+        preprocessing={"targets": {"transform": "log1p"}},
+        network={"layers": [{"type": "dense", "units": 16, "activation": "tanh"}]},
+    )
+
+    path = f"/v1/runs/{run['id']}"
+    evaluation = api.get(f"{path}/evaluation", params={"part": "test", "worst": 50}).json()
+    numbers = api.get(f"{path}/split").json()["test"]
+    prices = np.array([float(line.split(",")[2]) for line in lines])[numbers]
+    rows = [{"x": number, "y": number % 3} for number in numbers]
+    predicted = np.array([row["value"] for row in api.post(f"{path}/predict", {"rows": rows}).json()["predictions"]])
+
+    assert evaluation["metrics"]["mae"] == pytest.approx(np.abs(predicted - prices).mean(), rel=1e-4)
+    assert evaluation["metrics"]["rmse"] == pytest.approx(np.sqrt(np.square(predicted - prices).mean()), rel=1e-4)
+    assert run["metrics"]["test"]["mae"] == pytest.approx(evaluation["metrics"]["mae"], rel=1e-6)
+    assert np.abs(np.log(predicted / prices)).max() < 0.7, "also the small ones are known"
+    [target] = api.get(f"{path}/preprocessing").json()["targets"]
+    assert target["transform"] == "log1p"
+    seen = api.post(f"{path}/inspect", {"dataset_rows": {"part": "train"}, "quantities": ["loss"]}).json()
+    assert "log(1 + |y|)" in seen["units"]

@@ -174,9 +174,9 @@ FEW, FEW_STEPS, FAIR_STEPS = 16, 1_000, 400
 def fair_tests(spec: RunSpec, network: Network, data: TrainingData) -> Fair:
     """Train on 16 rows alone, and on all with zeros for inputs: from TheDeepChecker's and cs231n's checks."""
     rows = np.linspace(0, len(data.X) - 1, min(FEW, len(data.X))).round().astype(np.int64)
-    few = TrainingData(data.X[rows], data.Y[rows], kind=data.kind, target_scale=data.target_scale)
-    plain = TrainingData(data.X, data.Y, kind=data.kind, target_scale=data.target_scale)
-    blank = TrainingData(np.zeros_like(data.X), data.Y, kind=data.kind, target_scale=data.target_scale)
+    few = TrainingData(data.X[rows], data.Y[rows], kind=data.kind, units=data.units)
+    plain = TrainingData(data.X, data.Y, kind=data.kind, units=data.units)
+    blank = TrainingData(np.zeros_like(data.X), data.Y, kind=data.kind, units=data.units)
     before, after = _short(spec, network, few, steps=FEW_STEPS)
     return Fair(before, after, *(_short(spec, network, each, steps=FAIR_STEPS)[1] for each in (plain, blank)))
 

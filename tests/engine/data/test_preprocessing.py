@@ -527,8 +527,26 @@ def test_the_scale_of_a_target_is_one_standard_unit_in_its_own() -> None:
 
     train = found.split(MIXED).train
     expected = [np.array(COLUMNS[name], float)[train].std() for name in ("price", "size")]
-    np.testing.assert_allclose(found.target_scale, expected, rtol=1e-12)
-    assert FITTED.target_scale.tolist() == [1.0]
+    assert found.units is not None
+    np.testing.assert_allclose(found.units.step, expected, rtol=1e-12)
+    assert FITTED.units is None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_target_can_be_learned_by_its_logarithm_and_comes_back_in_its_own_unit(dtype: str) -> None:
+    found = fit(["price", "size"], preprocessing={"targets": {"transform": "log1p"}})
+    rows = found.split(MIXED).train
+    own = np.stack([np.array(COLUMNS[name], float)[rows] for name in ("price", "size")], axis=1)
+
+    Y = found.encode_targets(MIXED, rows, dtype=dtype)
+
+    logs = np.sign(own) * np.log1p(np.abs(own))
+    np.testing.assert_allclose(Y, (logs - logs.mean(axis=0)) / logs.std(axis=0), rtol=1e-5, atol=1e-6)
+    decoded = [[row["targets"][name]["value"] for name in ("price", "size")] for row in found.decode(Y)]
+    np.testing.assert_allclose(decoded, own, rtol=1e-5, atol=1e-5)
+    assert found.units is not None
+    np.testing.assert_allclose(found.units.own(Y), own, rtol=1e-5, atol=1e-5)
+    assert Preprocessing.from_json(json.loads(json.dumps(found.to_json()))) == found
 
 
 def test_several_targets_come_by_name() -> None:
