@@ -85,9 +85,10 @@ class InputSpec(Spec):
         max_length=4,
         description="Of one row, channels last: [height, width, channels] or [time, channels].",
     )
-    scaling: Literal["standard", "none"] = Field(
+    scaling: Literal["standard", "range", "none"] = Field(
         "standard",
-        description="Whether each feature gets mean 0 and standard deviation 1, or stays as it is, as ids do.",
+        description="standard: each feature gets mean 0 and standard deviation 1; range: all together lie from 0 to 1 "
+        "over the training rows, as suits pixels; none: they stay as they are, as ids must.",
     )
 
 

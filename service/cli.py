@@ -10,7 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from service import looking
-from service.options import AsJson, At, Data, Run, Server, client_of
+from service.options import (
+    AsJson,
+    At,
+    Blanks,
+    Data,
+    Decimal,
+    Delimiter,
+    Encoding,
+    Header,
+    Run,
+    Server,
+    Types,
+    client_of,
+    reading,
+)
 
 if TYPE_CHECKING:
     from service.client import Client
@@ -112,7 +126,7 @@ def demo(
 
 @app.command()
 def train(
-    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="A CSV or JSON table.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="A table in any format.")],
     target: Annotated[list[str], typer.Option(help="The column to predict; again for several.")],
     features: Annotated[list[str] | None, typer.Option(help="A column to learn from; all others if left out.")] = None,
     task: Annotated[str | None, typer.Option(help="classification or regression. [default: by the target]")] = None,
@@ -133,6 +147,12 @@ def train(
             exists=True, dir_okay=False, help="A JSON file with more of the run's body; options come before it."
         ),
     ] = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    header: Header = None,
+    decimal: Decimal = None,
+    na: Blanks = None,
+    types: Types = None,
     detach: Annotated[bool, typer.Option("--detach", help="Leave the run to the server, and do not wait.")] = False,
     server: Server = None,
     data: Data = None,
@@ -163,7 +183,7 @@ def train(
             absent, client = client.url, stack.enter_context(own_server(own))
             if not json_output:
                 console.out.print(f"No server answers at {absent}, so one is started at {client.url} on {own}.")
-        dataset = _uploaded(client, file)
+        dataset = _uploaded(client, file, reading(delimiter, encoding, header, decimal, na, types))
         console.warn(dataset.warnings)
         run = client.create_run(dataset=dataset.id, target=target[0] if len(target) == 1 else target, **body)
         _show_to_its_end(client, run, detach=detach, json_output=json_output, own=own)
@@ -268,19 +288,25 @@ def predict(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", dir_okay=False, help="A file. [default: standard output]")
     ] = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    header: Header = None,
+    decimal: Decimal = None,
+    na: Blanks = None,
     server: Server = None,
     json_output: AsJson = False,
 ) -> None:
     """Predict the rows of a file."""
     from service import console
 
+    said = reading(delimiter, encoding, header, decimal, na)
     if output is not None and format is None:
         raise typer.BadParameter("expected --format, which says what to write", param_hint="--output")
     with client_of(server) as client:
         if format is not None:
-            _write(client.predict_stream(run, file, format=format, checkpoint=at), output)
+            _write(client.predict_stream(run, file, format=format, checkpoint=at, **said), output)
             return
-        answer = client.predict_file(run, file, checkpoint=at)
+        answer = client.predict_file(run, file, checkpoint=at, **said)
     console.as_json(answer) if json_output else console.predictions(answer)
 
 
@@ -511,12 +537,12 @@ def _hidden_layers(widths: str | None, activation: str | None) -> list[dict[str,
     return [{"type": "dense", "units": int(width), "activation": activation or "relu"} for width in _listed(widths)]
 
 
-def _uploaded(client: "Client", file: Path) -> "DatasetBody":
+def _uploaded(client: "Client", file: Path, options: dict[str, Any]) -> "DatasetBody":
     """A table's dataset. Ctrl-C meanwhile ends the command with a sentence."""
     from service import console
 
     try:
-        return client.upload(file)
+        return client.upload(file, **options)
     except KeyboardInterrupt:
         console.say("\nStopped during the upload: no run was started.")
         raise typer.Exit(130) from None

@@ -11,13 +11,13 @@ from fastapi.routing import APIRoute
 from pydantic import Field, TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
 
-from engine.data import ENCODINGS, Options
+from engine.data import ENCODINGS, Options, encoding_by_charset
 from engine.data.schema import ColumnType
 from service.domain import deferred
 from service.errors import Fault, Parameter, Unprocessable, UnsupportedMediaType
 from service.schemas.base import NO_NUL
 from service.schemas.deferred import DeferredBody
-from service.security import media_type_of
+from service.security import TEXT_FILES, charset_of, media_type_of
 from service.settings import Limits, Settings
 from service.store.database import Database
 from service.store.tables import DeferredRow
@@ -156,13 +156,19 @@ def _row_options(
         raise _bad_option("encoding", f"expected one of {', '.join(ENCODINGS)}, got another", tuple(ENCODINGS))
     return Options(
         delimiter=delimiter,
-        encoding=encoding and encoding.lower(),
+        encoding=encoding.lower() if encoding else _encoding_said(request),
         header=header,
         decimal=decimal,
         na=tuple(_json_option("na", na or "[]", NA, "a list of at most 100 texts")),
         na_only=na_only,
         is_compressed=request.headers.get("content-encoding", "").strip().lower() == "gzip",
     )
+
+
+def _encoding_said(request: Request) -> str | None:
+    """That of the charset beside a text file's type. utf-8 is said of everything, so it says nothing."""
+    said = encoding_by_charset(charset_of(request.headers))
+    return None if said == "utf-8" or media_type_of(request.headers) not in TEXT_FILES else said
 
 
 RowOptions = Annotated[Options, Depends(_row_options)]

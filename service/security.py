@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from engine.data import ENCODINGS, encoding_by_charset
 from service.errors import (
     BadRequest,
     Fault,
@@ -31,6 +32,8 @@ UPLOAD_PATHS = frozenset({"/v1/datasets", "/v1/datasets/preview"})
 PREDICT_PATH = "/predict"
 """The end of an address to which files are sent, or questions in JSON."""
 JSON = "application/json"
+TEXT_FILES = frozenset({"text/csv", "text/tab-separated-values"})
+"""Which may be in any encoding that is known."""
 CLOSE = {"Connection": "close"}
 
 
@@ -135,11 +138,17 @@ def _check_encoding(path: str, headers: Headers) -> None:
     known = ("identity", "gzip") if is_file else ("identity",)
     if coding not in known:
         raise _not_understood("Content-Encoding", known, coding)
+    charset = charset_of(headers)
+    charsets = tuple(ENCODINGS) if is_file and media_type_of(headers) in TEXT_FILES else ("utf-8",)
+    if encoding_by_charset(charset) not in charsets:
+        raise _not_understood("Content-Type", tuple(f"charset={name}" for name in charsets), f"charset={charset}")
+
+
+def charset_of(headers: Headers) -> str:
+    """Of a body; utf-8 where none is said."""
     content_type = email.message.Message()
     content_type["content-type"] = headers.get("content-type", "")
-    charset = content_type.get_content_charset("utf-8")
-    if charset not in ("utf-8", "utf8"):
-        raise _not_understood("Content-Type", ("charset=utf-8",), f"charset={charset}")
+    return str(content_type.get_content_charset("utf-8"))
 
 
 def _not_understood(header: str, expected: tuple[str, ...], got: str) -> UnsupportedMediaType:

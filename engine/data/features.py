@@ -205,11 +205,25 @@ def _affine(values: Array, column: Column, encoding: NumberEncoding) -> tuple[fl
     return mean, scale
 
 
-def fit_place(table: Table, column: Column, rows: Array, warnings: list[str], scaling: str) -> Feature:
-    """The feature at one place of a shaped input, which stays though it carries nothing: 0 then, with a warning.
+def fit_places(
+    table: Table, columns: Sequence[Column], rows: Array, warnings: list[str], scaling: str
+) -> list[Feature]:
+    """The features at the places of a shaped input. Under `range` they have one lowest and one highest number.
 
     Raises DataError for text, which is no number at a place.
     """
+    features = [_fit_place(table, column, rows, warnings, scaling) for column in columns]
+    if scaling != "range":
+        return features
+    lowest = min(feature.mean for feature in features)
+    scale = max(feature.mean + feature.scale for feature in features) - lowest
+    if not np.isfinite(scale):
+        raise DataError("features", "expected numbers whose range is finite, got larger ones", code="too_large")
+    return [replace(feature, mean=lowest, scale=scale or 1.0) for feature in features]
+
+
+def _fit_place(table: Table, column: Column, rows: Array, warnings: list[str], scaling: str) -> Feature:
+    """The feature at one place, which stays though it carries nothing: 0 then, with a warning."""
     if column.type == "text":
         raise DataError(
             f"columns.{column.name}",
@@ -222,6 +236,9 @@ def fit_place(table: Table, column: Column, rows: Array, warnings: list[str], sc
     fill = float(np.quantile(present, 0.5, method="lower")) if present.size else 0.0
     if scaling == "none":
         return Feature(column.name, column.type, fill, spellings=spellings)
+    if scaling == "range":
+        lowest, highest = (float(present.min()), float(present.max())) if present.size else (fill, fill)
+        return Feature(column.name, column.type, fill, lowest, highest - lowest, spellings=spellings)
     mean, scale = mean_and_scale(np.where(np.isnan(values), fill, values), column.name)
     if scale == 0:
         what = "the same" if present.size else "blank"

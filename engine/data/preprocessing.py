@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from engine.data.cells import class_cells, number_cells, number_columns, text_cells, without
 from engine.data.encoder import Encoder
-from engine.data.features import Feature, feature_codes, fit_feature, fit_place
+from engine.data.features import Feature, feature_codes, fit_feature, fit_places
 from engine.data.notices import Notices
 from engine.data.outputs import Output
 from engine.data.refusals import refused_levels, refused_numbers
@@ -76,18 +76,13 @@ class Preprocessing:
                 number_target(table, name, split.train, spec.training.loss, spec.preprocessing.targets)
                 for name in spec.target
             )
-        features, dropped = [], []
-        shaped = spec.network.input
-        for name in _feature_names(table, spec):
-            column = table.schema.column(name)
-            if shaped is not None:
-                features.append(fit_place(table, column, split.train, warnings, shaped.scaling))
-                continue
-            feature = fit_feature(table, column, split.train, warnings, spec.preprocessing)
-            if feature is None:
-                dropped.append(name)
-            else:
-                features.append(feature)
+        columns = [table.schema.column(name) for name in _feature_names(table, spec)]
+        if (shaped := spec.network.input) is not None:
+            features, dropped = fit_places(table, columns, split.train, warnings, shaped.scaling), []
+        else:
+            found = {each.name: fit_feature(table, each, split.train, warnings, spec.preprocessing) for each in columns}
+            features = [feature for feature in found.values() if feature is not None]
+            dropped = [name for name, feature in found.items() if feature is None]
         if not features:
             raise DataError("features", "expected at least one column that varies over the training rows, found none")
         return replace(

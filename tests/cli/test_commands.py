@@ -842,3 +842,39 @@ def test_a_demo_that_is_ended_takes_its_server_with_it(tmp_path: Path) -> None:
     assert re.findall(r"curl (.)http.*(.)", shown) == [("'", "'")] * 2  # a shell leaves what is quoted as it is
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", int(url[0].rpartition(":")[2])))
+
+
+def test_how_a_file_is_read_can_be_said(served: Server, tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    lines = [
+        f"{place:05d}#{place},5#{'?' if place % 9 == 0 else place % 7}#{'höher' if place > 40 else 'tief'}\n"
+        for place in range(80)
+    ]
+    path.write_bytes("".join(lines).encode("iso-8859-15"))
+    said = ["--delimiter", "#", "--encoding", "iso-8859-15", "--no-header", "--decimal", ",", "--na", "?"]
+
+    done = chainrule(
+        "train",
+        path,
+        "--target",
+        "column_4",
+        *said,
+        "--type",
+        "column_1=text",
+        *QUICK,
+        "--server",
+        served.url,
+        "--json",
+    )
+
+    run = json.loads(done.stdout)
+    dataset = served.client.dataset(run["dataset"]["id"])
+    found = {name: dataset.format[name] for name in ("delimiter", "encoding", "header", "decimal")}
+    assert found == {"delimiter": "#", "encoding": "iso-8859-15", "header": False, "decimal": ","}
+    assert {column.name: (column.type, column.missing) for column in dataset.columns} == {
+        "column_1": ("text", 0), "column_2": ("number", 0), "column_3": ("integer", 9), "column_4": ("text", 0),
+    }  # fmt: skip
+    answered = chainrule("predict", run["id"], path, *said, "--server", served.url, "--json")
+    assert {row["label"] for row in json.loads(answered.stdout)["predictions"]} <= {"höher", "tief"}
+    wrong = chainrule("train", path, "--target", "column_4", "--type", "zip", "--server", served.url, ok=False)
+    assert "expected COLUMN=TYPE, got 'zip'" in wrong.stderr

@@ -355,6 +355,22 @@ def test_only_files_may_come_compressed(shared: Api) -> None:
     assert problem(answer, 415)["detail"] == "Content-Encoding: expected identity, got gzip."
 
 
+@pytest.mark.parametrize(
+    ("charset", "encoding"), [("latin1", "iso-8859-1"), ("Windows-1252", "windows-1252"), ("sjis", "shift_jis")]
+)
+def test_a_text_files_charset_is_its_encoding(shared: Api, charset: str, encoding: str) -> None:
+    word = "テスト" if encoding == "shift_jis" else "Zürich"
+    content, kind = f"x,y,label\n1,2,{word}\n2,3,no\n".encode(encoding), f"text/csv; charset={charset}"
+
+    dataset = shared.send(content, media_type=kind).json()
+    preview = shared.post("/v1/datasets/preview", content=content, headers={"Content-Type": kind}).json()
+
+    assert dataset["format"]["encoding"] == preview["format"]["encoding"] == encoding
+    assert word in str(preview)
+    refused = problem(shared.send(TINY, media_type="text/csv; charset=klingon"), 415)
+    assert "charset=windows-1252" in refused["errors"][0]["allowed"]
+
+
 @pytest.mark.parametrize("charset", ["utf-8", '"UTF-8"', "utf8"])
 def test_utf_8_has_several_spellings(shared: Api, charset: str) -> None:
     assert shared.send(TINY, media_type=f"text/csv; charset={charset}").status_code in (200, 201)

@@ -13,7 +13,7 @@ from typing import Any
 from engine.data.readers.arrow import open_arrow_file, open_arrow_stream
 from engine.data.readers.contents import Bounds, Contents, Ingested, Options
 from engine.data.readers.csv import open_csv, open_tsv
-from engine.data.readers.dialects import ENCODINGS
+from engine.data.readers.dialects import ENCODINGS, encoding_by_charset
 from engine.data.readers.files import decompress, is_gzip, media_type_of
 from engine.data.readers.json import json_rows, open_json
 from engine.data.readers.json_lines import json_lines_rows, open_json_lines
@@ -58,6 +58,7 @@ __all__ = [
     "Ingested",
     "Options",
     "Stretch",
+    "encoding_by_charset",
     "ingest",
     "open_table",
     "stretches_of",

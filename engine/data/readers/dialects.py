@@ -18,6 +18,18 @@ ENCODINGS = {
     "macintosh": "mac_roman",
 }
 """Python's codec for each encoding by its name."""
+
+
+def encoding_by_charset(charset: str) -> str | None:
+    """The encoding that a charset of the web names, whatever it calls it: latin1 is iso-8859-1; None of others."""
+    try:
+        codec = codecs.lookup(charset).name
+    except LookupError:
+        return None
+    names = {codecs.lookup(python).name: name for name, python in ENCODINGS.items()}
+    return {**names, "utf-8": "utf-8", "ascii": "utf-8"}.get(codec)
+
+
 DELIMITERS = ",;\t|"
 """Looked for, the likelier first."""
 

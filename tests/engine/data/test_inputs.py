@@ -109,3 +109,16 @@ def test_a_resolved_spec_keeps_the_input_and_sent_again_is_the_same() -> None:
 def test_a_shape_that_can_not_be_right_is_refused(shape: object) -> None:
     with pytest.raises(ValidationError):
         spec("label", network={"layers": [], "input": {"shape": shape}})
+
+
+def test_all_places_lie_in_one_range_where_that_is_asked_for() -> None:
+    dark = pixels(p2=[0] * COUNT, p3=[i % 2 * 10.0 for i in range(COUNT)])
+    found = fit(dark, scaling="range")
+
+    rows = found.split(dark).train
+    own = np.stack([dark.numbers(name, rows) for name in found.feature_names], axis=1)
+    X = found.encode_features(dark, rows, dtype="float64")
+
+    np.testing.assert_allclose(X, (own - own.min()) / (own.max() - own.min()), rtol=1e-12)
+    assert (X.min(), X.max()) == (0, 1)
+    assert len({(feature.mean, feature.scale) for feature in found.features}) == 1
