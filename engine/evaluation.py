@@ -34,9 +34,9 @@ class Bin:
     high: float
     count: int
     mean_predicted: float | None
-    """The mean of their probabilities."""
+    """The mean of their probabilities, by the rows' weights."""
     observed: float | None
-    """The share for which what the probability is of came true."""
+    """The share for which what the probability is of came true, by the rows' weights."""
 
 
 @dataclass(frozen=True)
@@ -94,23 +94,31 @@ def calibration(rows: Judged) -> tuple[Bin, ...]:
         p, came_true = rows.probabilities_of(rows.predicted), rows.right
     bounds = np.linspace(0, 1, BINS + 1)
     places = np.searchsorted(bounds[1:-1], p)
-    counts, sums, hits = (np.bincount(places, weights, minlength=BINS) for weights in (None, p, came_true))
+    each = rows.truth.row_weights
+    counts = np.bincount(places, minlength=BINS)
+    weights, sums, hits = (np.bincount(places, values, minlength=BINS) for values in (each, p * each, came_true * each))
     return tuple(
         Bin(
             low=float(low),
             high=float(high),
             count=int(count),
-            mean_predicted=float(total / count) if count else None,
-            observed=float(hit / count) if count else None,
+            mean_predicted=float(total / weight) if weight else None,
+            observed=float(hit / weight) if weight else None,
         )
-        for low, high, count, total, hit in zip(bounds[:-1], bounds[1:], counts, sums, hits, strict=True)
+        for low, high, count, weight, total, hit in zip(
+            bounds[:-1], bounds[1:], counts, weights, sums, hits, strict=True
+        )
     )
 
 
 def residual_quantiles(rows: Judged) -> dict[str, float]:
-    """Quantiles of Y − A of one target of numbers, in its own unit, linear between rows."""
+    """Quantiles of Y − A of one target, in its own unit: linear between rows, of weighted rows one of theirs."""
     residuals = rows.truth.in_own_units(-rows.errors.astype(np.float64))[:, 0]
-    found = np.quantile(residuals, list(QUANTILES.values()))
+    shares, weights = list(QUANTILES.values()), rows.truth.weights
+    if weights is None:
+        found = np.quantile(residuals, shares)
+    else:
+        found = np.quantile(residuals, shares, weights=rows.truth.row_weights, method="inverted_cdf")
     return dict(zip(QUANTILES, found.tolist(), strict=True))
 
 

@@ -5,7 +5,7 @@ import pytest
 from sklearn.calibration import calibration_curve
 
 from engine.data.targets import Target
-from engine.evaluation import calibration, evaluate_targets, worst
+from engine.evaluation import QUANTILES, calibration, evaluate_targets, residual_quantiles, worst
 from engine.metrics import Judged, Truth
 from engine.parameters import Array
 from engine.units import Units
@@ -80,3 +80,18 @@ def test_residuals_are_in_each_targets_own_unit_and_positive_where_the_output_is
 )
 def test_the_worst_rows(losses: Array, expected: list[int]) -> None:
     assert worst(losses, 2).tolist() == expected
+
+
+def test_a_rows_weight_counts_in_calibration_and_residuals_as_its_repetition_would() -> None:
+    random = np.random.default_rng(3)
+    times = random.integers(0, 4, 60)
+    A, Y = random.random((60, 1)), random.integers(0, 2, (60, 1)).astype(float)
+    once = Judged(A, Truth(Y, "binary", weights=times.astype(float)))
+    often = Judged(np.repeat(A, times, axis=0), Truth(np.repeat(Y, times, axis=0), "binary"))
+
+    for weighted, repeated in zip(calibration(once), calibration(often), strict=True):
+        assert weighted.mean_predicted == pytest.approx(repeated.mean_predicted)
+        assert weighted.observed == pytest.approx(repeated.observed)
+    numbers = Judged(A, Truth(Y, "regression", weights=times.astype(float)))
+    residuals = np.quantile(np.repeat(Y - A, times), list(QUANTILES.values()), method="inverted_cdf")
+    assert residual_quantiles(numbers) == pytest.approx(dict(zip(QUANTILES, residuals.tolist(), strict=True)))
