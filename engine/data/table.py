@@ -12,6 +12,8 @@ from engine.parameters import Array
 
 Cell = float | int | bool | str | None
 
+FAR = 1_000
+"""Rows further apart than so many are read by themselves."""
 KEPT_BYTES = 64 * 1024**2
 """So much of a table's columns is kept once it was read."""
 TEXT_BYTES, NUMBER_BYTES = 4, 8
@@ -87,11 +89,16 @@ class Table:
         return self._values[name]
 
     def rows(self, numbers: Sequence[int] | range) -> list[dict[str, Cell]]:
-        """Rows by number, each by column name, blanks as None. Only the stretch that holds them is read."""
-        places = np.asarray(numbers, np.int64)
-        if not places.size:
-            return []
-        first, last = int(places.min()), int(places.max())
+        """Rows by number, each by column name, blanks as None. Only the stretches that hold them are read."""
+        ordered = np.unique(np.asarray(numbers, np.int64))
+        found: dict[int, dict[str, Cell]] = {}
+        for places in np.split(ordered, np.flatnonzero(np.diff(ordered) > FAR) + 1) if ordered.size else ():
+            found |= dict(zip(places.tolist(), self._stretch(places), strict=True))
+        return [found[int(number)] for number in numbers]
+
+    def _stretch(self, places: Array) -> list[dict[str, Cell]]:
+        """Rows that lie near each other, in their order."""
+        first, last = int(places[0]), int(places[-1])
         columns = [
             _cells(column, self.read(column, slice(first, last + 1)), places - first) for column in self.schema.columns
         ]

@@ -330,7 +330,7 @@ def of_run(
 ) -> Subject:
     """A run's network at a moment with one of: `rows` sent, `dataset_rows` named, the batch of a `step`.
 
-    `after` is the moment after a step, for what compares two.
+    Rows of another dataset are encoded as those sent are. `after` is the moment after a step, for what compares two.
     """
     given = [name for name in ("rows", "dataset_rows", "step") if batch.get(name) is not None]
     if len(given) != 1:
@@ -351,6 +351,11 @@ def of_run(
     units = units_of(network, preprocessing)
     options = _options_of_run(moment, batch, after)
     warnings = _noise_warnings(moment.spec.training, batch.get("quantities", ()))
+    elsewhere = (batch.get("dataset_rows") or {}).get("dataset")
+    if elsewhere not in (None, dataset_id):
+        other = datasets.table_of(data, elsewhere)
+        about["row_numbers"] = _numbers_elsewhere(other, batch["dataset_rows"], limits)
+        batch = {**batch, "rows": other.rows(about["row_numbers"])}
     if batch.get("rows") is not None:
         _check_rows(len(batch["rows"]), limits)
         encoded = preprocessing.encode_rows(
@@ -438,6 +443,20 @@ def _row_numbers(moment: Moment, table: Table, batch: Mapping[str, Any]) -> Arra
         place = int(missing[0])
         detail = f"expected a row with a target, numbered from 0 to {table.row_count - 1}, got {numbers[place]}"
         raise Unprocessable(detail + ".", errors=[Fault(f"/dataset_rows/numbers/{place}", "no_such_row", detail)])
+    return numbers
+
+
+def _numbers_elsewhere(table: Table, named: Mapping[str, Any], limits: Limits) -> list[int]:
+    """Those of rows of a dataset that the run has not split."""
+    if named["part"] is not None:
+        detail = "expected none with another dataset, which this run has not split"
+        raise Unprocessable(f"dataset_rows.part: {detail}.", errors=[Fault("/dataset_rows/part", "not_split", detail)])
+    numbers = list(range(min(named["limit"], table.row_count))) if named["numbers"] is None else named["numbers"]
+    _check_rows(len(numbers), limits)
+    for place, number in enumerate(numbers):
+        if number >= table.row_count:
+            detail = f"expected a row numbered from 0 to {table.row_count - 1}, got {number}"
+            raise Unprocessable(f"{detail}.", errors=[Fault(f"/dataset_rows/numbers/{place}", "no_such_row", detail)])
     return numbers
 
 

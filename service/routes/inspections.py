@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from engine.inspection import Orientation
 from service.dependencies import LATER, DatabaseDep, Deferrable, InspectTurn, LimitsDep, RunId, SettingsDep
-from service.domain import estimates, inspections, replays, runs, tensors
+from service.domain import datasets, estimates, inspections, replays, runs, tensors
 from service.domain.checkpoints import Moment
 from service.domain.estimates import Estimate
 from service.domain.inspections import Subject
@@ -151,6 +151,8 @@ def _subject(
 ) -> Subject:
     with database.read() as session:
         dataset_id = runs.row_of(session, moment.run_id).dataset_id
+        if body.dataset_rows is not None and body.dataset_rows.dataset is not None:
+            datasets.get(session, body.dataset_rows.dataset)
     return inspections.of_run(
         moment, settings.data, dataset_id, body.model_dump(), dtype=dtype, limits=settings.limits, after=after
     )

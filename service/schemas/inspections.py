@@ -270,8 +270,11 @@ RowNumber = Annotated[int, Field(ge=0, le=2**53, description="Counted from 0.")]
 
 
 class DatasetRows(Request):
-    """Rows of the run's dataset: the first of a part, or by number."""
+    """Rows of the run's dataset, the first of a part or by number; of another dataset the first or by number."""
 
+    dataset: Annotated[
+        str | None, Field(max_length=60, description="Another one, with the same columns; null: the run's own.")
+    ] = None
     part: Literal["train", "validation", "test"] | None = None
     limit: Annotated[int, Field(ge=1, le=1_000_000)] = 32
     numbers: Annotated[list[RowNumber] | None, Field(min_length=1, max_length=1_000_000)] = None

@@ -267,6 +267,30 @@ def test_rows_sent_are_encoded_as_in_training(shared: Api, run: Json) -> None:
     assert named["row_numbers"] == [3, 4]
 
 
+def test_rows_of_another_dataset_are_encoded_as_rows_that_are_sent(shared: Api, run: Json) -> None:
+    path = f"/v1/runs/{run['id']}/inspect"
+    lines = [f"more,{row['y']},{row['label']},{row['x']}\n" for row in ROWS]
+    other = shared.upload(("extra,y,label,x\n" + "".join(lines)).encode())
+
+    sent = shared.post(path, {"rows": ROWS, "reduce": "full"}).json()
+    named = shared.post(path, {"dataset_rows": {"dataset": other}, "reduce": "full"}).json()
+    second = shared.post(path, {"dataset_rows": {"dataset": other, "numbers": [1]}, "reduce": "full"}).json()
+
+    assert named["tensors"] == sent["tensors"]
+    assert named["row_numbers"] == [0, 1]
+    assert "extra" in str(named["warnings"])
+    assert second["example_losses"] == pytest.approx(named["example_losses"][1:], rel=1e-5)
+    nudged = shared.post(f"/v1/runs/{run['id']}/check", {"dataset_rows": {"dataset": other}, "samples": 1}).json()
+    assert "mismatch" not in nudged["verdicts"]
+    for batch, status, code in (
+        ({"dataset": other, "part": "train"}, 422, "not_split"),
+        ({"dataset": other, "numbers": [2]}, 422, "no_such_row"),
+        ({"dataset": "ds_none"}, 404, None),
+    ):
+        body = problem(shared.post(path, {"dataset_rows": batch}), status)
+        assert code is None or body["errors"][0]["code"] == code
+
+
 def test_a_runs_gradients_are_the_textbooks(shared: Api, run: Json) -> None:
     body = {"rows": ROWS, "reduce": "full", "dtype": "float64", "quantities": ["A", "W", "b", "dW", "db", "dA", "dZ"]}
     answer = shared.post(f"/v1/runs/{run['id']}/inspect", body).json()
