@@ -1,5 +1,6 @@
 """The application: routes, the door in front of them, and one way to say what went wrong."""
 
+import mimetypes
 import os
 import threading
 from collections.abc import AsyncIterator
@@ -9,6 +10,7 @@ from anyio import CapacityLimiter
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
 
 from engine import __version__
 from service import problems
@@ -44,6 +46,7 @@ from service.routes import (
 from service.security import Door
 from service.settings import Settings
 from service.store.database import Database
+from service.ui import pages
 
 ROUTERS = (
     datasets.router,
@@ -70,7 +73,10 @@ ROUTERS = (
     limits.router,
     metrics.router,
     about.router,
+    pages.router,
 )
+
+mimetypes.add_type("text/javascript", ".js")  # which some systems take for plain text, and browsers then refuse
 
 PREDICTION_THREADS = 8
 _CORES = max(2, os.cpu_count() or 1)
@@ -104,6 +110,8 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
         generate_unique_id_function=_operation_id,
         redirect_slashes=False,
         dependencies=[OnlyWhatIsNamed],
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.settings, app.state.database = settings, database
     app.state.stopping = threading.Event()
@@ -115,6 +123,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     app.add_exception_handler(Deferred, _deferred)
     for router in ROUTERS:
         app.include_router(router)
+    app.mount("/static", StaticFiles(directory=pages.STATIC, packages=[("fastapi_offline", "static")]), name="static")
     app.add_middleware(Door, settings=settings)
     app.add_middleware(Measure)
     app.add_middleware(Head)

@@ -15,8 +15,9 @@ FIELD = "file"
 class FileForm:
     """The file in a form, fed block by block. Raises BadRequest for a form that is broken, Unprocessable for others."""
 
-    def __init__(self, content_type: str) -> None:
-        self.media_type = ANY
+    def __init__(self, content_type: str, *, trusts_types: bool = True) -> None:
+        self.media_type, self.file_name = ANY, ""
+        self._trusts_types = trusts_types
         self._found, self._parts, self._is_whole = bytearray(), 0, False
         self._name, self._value = bytearray(), bytearray()
         self._headers = Message()
@@ -69,7 +70,10 @@ class FileForm:
         if self._parts > 1:
             raise _other_parts("two")
         self.media_type = self._headers.get("content-type", ANY).partition(";")[0].strip().lower()
+        self.file_name = _plain_name(self._headers.get_filename("") or "")
         allowed = (*READERS, ANY)
+        if not self._trusts_types and self.media_type not in allowed:
+            self.media_type = ANY
         if self.media_type not in allowed:
             detail = f"expected a part of {' or '.join(allowed)}, got {self.media_type[:60]}"
             fault = Fault(f"/{FIELD}", UnsupportedMediaType.code, detail, allowed)
@@ -77,6 +81,12 @@ class FileForm:
 
     def _end(self) -> None:
         self._is_whole = True
+
+
+def _plain_name(text: str) -> str:
+    """A file's name without its folder and its ending."""
+    name = text.replace("\\", "/").rpartition("/")[2].replace("\0", "")
+    return (name.removesuffix(".gz").rpartition(".")[0] or name)[:200].strip()
 
 
 def _parameter(header: str, name: str) -> str:

@@ -23,6 +23,7 @@ from service.methods import allowed_methods
 from service.schemas.problems import ProblemBody
 from service.store.checkpoints import DamagedCheckpoint
 from service.store.pages import BadCursor
+from service.ui.rendering import render
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +142,8 @@ async def _handle(request: Request, error: Exception) -> Response:
     problem = problem_of(error)
     if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
         problem.headers["Allow"] = allowed_methods(request)
+    if not request.url.path.startswith("/v1/") and "text/html" in request.headers.get("accept", ""):
+        return render(request, "error.html", code=problem.status, here="", problem=problem)
     return answer(problem, request.url.path)
 
 

@@ -6,6 +6,8 @@ import hmac
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.data import ENCODINGS, encoding_by_charset
@@ -25,9 +27,12 @@ from service.problems import answer
 from service.settings import Settings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-OPEN_PATHS = frozenset({"/v1/health/live", "/v1/health/ready"})
-"""Answered without a token, for load balancers."""
-UPLOAD_PATHS = frozenset({"/v1/datasets", "/v1/datasets/preview"})
+OPEN_PATHS = frozenset({"/v1/health/live", "/v1/health/ready", "/login"})
+"""Answered without a token: for load balancers, and to send it."""
+STATIC_PATH = "/static/"
+COOKIE = "chainrule"
+"""By which a browser shows that it knows the token."""
+UPLOAD_PATHS = frozenset({"/v1/datasets", "/v1/datasets/preview", "/datasets"})
 """To which files are sent."""
 PREDICT_PATH = "/predict"
 """The end of an address to which files are sent, or questions in JSON."""
@@ -55,6 +60,9 @@ class Door:
             _check_encoding(scope["path"], headers)
             _check_length(headers, limit)
         except Problem as problem:
+            if problem.status == Unauthorized.status and "text/html" in headers.get("accept", ""):
+                await RedirectResponse(f"{scope.get('root_path', '')}/login", 303)(scope, receive, send)
+                return
             await answer(problem, scope["path"])(scope, receive, send)
         else:
             await self._pass_on(scope, _Body(receive, limit, self.settings.read_seconds), send)
@@ -99,9 +107,12 @@ class Door:
             and urlsplit(origin).netloc != headers.get("host")
         ):
             raise Forbidden("Origin: a page of another site may not write here.", code="origin_not_allowed")
-        if self.token is not None and scope["path"] not in OPEN_PATHS:
+        is_open = scope["path"] in OPEN_PATHS or scope["path"].startswith(STATIC_PATH)
+        if self.token is not None and not is_open:
             kind, _, given = headers.get("authorization", "").partition(" ")
-            if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self.token):
+            is_bearer = kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self.token)
+            cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
+            if not is_bearer and not hmac.compare_digest(cookie, pass_of(self.token)):
                 raise Unauthorized(
                     "Authorization: expected `Bearer` and the server's token.", headers={"WWW-Authenticate": "Bearer"}
                 )
@@ -129,6 +140,11 @@ class Door:
         if path.endswith(("/inspect", "/check")):
             return "inspect_bytes", limits.inspect_bytes
         return "request_bytes", limits.request_bytes
+
+
+def pass_of(token: bytes) -> str:
+    """What the cookie holds of a browser that was told the token."""
+    return hmac.new(token, b"chainrule page", "sha256").hexdigest()
 
 
 def _check_encoding(path: str, headers: Headers) -> None:

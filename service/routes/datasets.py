@@ -70,7 +70,7 @@ async def create_dataset(
     It is streamed to the disk and hashed. How a CSV file is written and what its columns hold is found out by reading
     the whole of it, unless the query says so. The same bytes read in the same way give the dataset they made.
     """
-    parsed, _ = await _received(request, media_type, options, settings)
+    parsed, _, _ = await received(request, media_type, options, settings)
     async with request.app.state.turns["write"]:
         row, is_new = await run_in_threadpool(datasets.add, database, settings.data, parsed, name=name)
     response.status_code = 201 if is_new else 200
@@ -83,7 +83,7 @@ async def preview_dataset(
     request: Request, media_type: MediaType, options: FileOptions, settings: SettingsDep
 ) -> PreviewBody:
     """What a file holds: how it is written, the types of its columns, its first rows, warnings. Nothing is stored."""
-    parsed, first_rows = await _received(request, media_type, options, settings)
+    parsed, first_rows, _ = await received(request, media_type, options, settings)
     parsed.path.unlink(missing_ok=True)
     return PreviewBody(
         media_type=parsed.media_type,
@@ -98,13 +98,16 @@ async def preview_dataset(
     )
 
 
-async def _received(
-    request: Request, media_type: str, options: Options, settings: Settings
-) -> tuple[Parsed, list[dict[str, object]]]:
-    """Stream the body to a file block by block, then let a process of its own parse it."""
+async def received(
+    request: Request, media_type: str, options: Options, settings: Settings, *, is_page: bool = False
+) -> tuple[Parsed, list[dict[str, object]], str]:
+    """Stream the body to a file block by block, then let a process of its own parse it; gives the file's name, too.
+
+    A page's form comes from a browser, which calls a type what its system does: the first bytes tell then.
+    """
     source = settings.data / datasets.UPLOADS / new_id("upload")
     target = source.with_suffix(datasets.TABLE)
-    form = FileForm(request.headers["content-type"]) if media_type == FORM else None
+    form = FileForm(request.headers["content-type"], trusts_types=not is_page) if media_type == FORM else None
     try:
         digest, size = await receive(request, source, form)
         async with _ingest_turn(request, settings):
@@ -122,7 +125,8 @@ async def _received(
     finally:
         datasets.remove_upload(source)
     first_rows = found.pop("first_rows")
-    return Parsed(path=target, sha256=digest, received_bytes=size, **found), first_rows
+    name = form.file_name if form is not None and form.file_name else "dataset"
+    return Parsed(path=target, sha256=digest, received_bytes=size, **found), first_rows, name
 
 
 @asynccontextmanager

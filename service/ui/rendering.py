@@ -1,0 +1,90 @@
+"""Rendering: templates with the application's addresses, under a policy that lets nothing in from elsewhere."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.ui import numbers
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+def render(request: Request, template: str, *, code: int = 200, **values: Any) -> Response:
+    """A page."""
+    found = (
+        _environment()
+        .get_template(template)
+        .render(
+            url=lambda route, **names: address(request, route, **names),
+            static=lambda name: address(request, "static", path=name),
+            root=request.scope.get("root_path", ""),
+            **values,
+        )
+    )
+    return Response(found, code, HEADERS, "text/html; charset=utf-8")
+
+
+def address(request: Request, route: str, **names: Any) -> str:
+    """The path of a page, under whatever the application is mounted on."""
+    return str(request.scope.get("root_path", "")) + str(request.app.url_path_for(route, **names))
+
+
+@cache
+def _environment() -> Environment:
+    found = Environment(
+        loader=PackageLoader("service.ui"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters |= {
+        "number": numbers.number,
+        "share": numbers.share,
+        "duration": numbers.duration,
+        "size": numbers.size,
+        "moment": numbers.moment,
+        "plain": _plain,
+        "said": _said,
+        "layer": _layer,
+    }
+    return found
+
+
+def _plain(value: Any) -> str:
+    """A cell of a table as it is read."""
+    if value is None:
+        return ""
+    return numbers.number(value) if isinstance(value, float) else str(value)
+
+
+def _layer(layer: Mapping[str, Any]) -> str:
+    """A layer in a few words: dense of 64, relu."""
+    units = layer.get("units") or layer.get("filters")
+    activation = layer.get("activation")
+    kind = activation.get("type") if isinstance(activation, dict) else activation
+    words = layer["type"].replace("_", " ") + (f" of {units}" if units else "")
+    return f"{words}, {kind}" if kind and layer["type"] != "activation" else words
+
+
+def _said(answer: Mapping[str, Any]) -> str:
+    """A target's truth, or what the network says of it."""
+    if answer.get("targets"):
+        return "; ".join(f"{name}: {_said(each)}" for name, each in answer["targets"].items())
+    if answer.get("label") is None:
+        return numbers.number(answer.get("value"))
+    likely = answer.get("probability")
+    return str(answer["label"]) + ("" if likely is None else f" ({numbers.number(likely, 3)})")

@@ -1,0 +1,244 @@
+"""The pages, as a browser without scripts sees them."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.ui.rendering import POLICY
+from tests.routes.test_diagnoses import DEEP, SLOW, TABLE
+from tests.support import QUICK, TINY, Api, Json
+
+HTML = {"Accept": "text/html"}
+HOSTILE = '"><img src=x onerror=alert(1)>'
+VOID = {"meta", "link", "input", "br", "img", "hr"}
+
+
+class Page(HTMLParser):
+    """A page taken apart: every tag must be closed, and nothing may be loaded from elsewhere."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = text
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        self.tags.append((tag, named))
+        assert not any(name.startswith("on") or name == "style" for name in named), (tag, named)
+        for name in ("src", "href", "action"):
+            assert (named.get(name) or "/").startswith(("/", "#")), (tag, named)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def page(api: Api, path: str, code: int = 200) -> Page:
+    answer = api.get(path, headers=HTML)
+    assert answer.status_code == code, answer.text
+    return read(answer)
+
+
+def read(answer: httpx.Response) -> Page:
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"] == POLICY
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    found = Page(answer.text)
+    assert found.all("html")[0]["lang"] == "en"
+    assert len(found.all("h1")) == 1
+    assert "script" not in {tag for tag, named in found.tags if not named.get("src")}
+    for field in [each for each in found.all("input") if each.get("type") != "hidden"] + found.all("select"):
+        assert field.get("name")
+    return found
+
+
+def send(api: Api, path: str, **form: str) -> httpx.Response:
+    return api.post(path, data=form, headers=HTML, follow_redirects=False)
+
+
+@pytest.fixture(scope="module")
+def run(shared: Api) -> Json:
+    return shared.train(network={"layers": [{"type": "dense", "units": 6, "activation": "relu"}]})
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "", "?scale=log", "/live", "/flow", "/flow?show=ratio", "/flow?show=zeros", "/layers/1", "/layers/2?step=3",
+        "/try", "/evaluation", "/evaluation?part=train",
+    ],
+)  # fmt: skip
+def test_every_page_of_a_run_is_whole(shared: Api, run: Json, path: str) -> None:
+    if path == "/live":
+        assert "data-live" in shared.get(f"/runs/{run['id']}{path}", headers=HTML).text
+        return
+    found = page(shared, f"/runs/{run['id']}{path}")
+
+    assert "not finite" not in found.text
+
+
+@pytest.mark.parametrize("path", ["/runs", "/datasets", "/new", "/docs", "/runs?status=failed", "/runs?order_by=name"])
+def test_every_other_page_is_whole(shared: Api, run: Json, path: str) -> None:
+    assert page(shared, path).all("nav")
+
+
+def test_empty_pages_say_what_to_do(api: Api) -> None:
+    assert "No run yet" in page(api, "/runs").text
+    assert "None yet" in page(api, "/datasets").text
+    assert "bring a file" in page(api, "/new").text
+
+
+def test_a_browser_is_sent_from_the_root_to_the_runs(shared: Api) -> None:
+    answer = shared.get("/", headers={"Accept": "text/html,*/*;q=0.8"}, follow_redirects=False)
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/runs")
+    assert shared.get("/").json()["name"] == "Chainrule"
+
+
+def test_the_whole_job_is_done_by_forms_alone(api: Api) -> None:
+    files = {"file": ("C:\\data\\flowers.csv.gz", TINY, "application/vnd.ms-excel")}
+    uploaded = api.post("/datasets", files=files, headers=HTML, follow_redirects=False)
+    assert uploaded.status_code == 303, uploaded.text
+    dataset = uploaded.headers["location"]
+    assert "flowers" in page(api, dataset).text
+
+    dataset_id = dataset.rpartition("/")[2]
+    form = {
+        "dataset": dataset_id,
+        "target": "label",
+        "hidden": "5, 4",
+        "epochs": "3",
+        "learning_rate": "0.01",
+        "seed": "7",
+    }
+    looked = read(send(api, "/new", step="look", **form))
+    assert "What will be done" in looked.text
+    started = send(api, "/new", step="start", name=HOSTILE, **form)
+    assert started.status_code == 303, started.text
+    place = started.headers["location"]
+    paused = send(api, f"{place}/steer", action="pause")
+    assert paused.headers["location"] == place
+    assert "paused" in page(api, place).text
+    send(api, f"{place}/steer", action="resume")
+    api.work()
+
+    shown = page(api, place)
+    assert "succeeded" in shown.text
+    assert len([each for each in shown.all("svg") if each["class"] == "chart"]) >= 3
+    run = api.run(place.rpartition("/")[2])
+    assert [layer["units"] for layer in run["resolved"]["network"]["layers"]] == [5, 4]
+    assert (run["resolved"]["training"]["optimizer"]["learning_rate"], run["seed"], run["name"]) == (0.01, 7, HOSTILE)
+    answered = read(send(api, f"{place}/try", x="3", y=""))
+    assert "label: " in answered.text
+    assert "probabilities of label" in answered.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"hidden": "8,none"}, "hidden: expected a number"),
+        ({"target": "nothing"}, "no column"),
+        ({"epochs": "0"}, "epochs"),
+    ],
+)
+def test_a_form_that_can_not_be_is_shown_again_with_what_is_wrong(api: Api, changes: dict[str, str], said: str) -> None:
+    form = {"dataset": api.upload(), "target": "label", "step": "start", "name": "kept"} | changes
+
+    answer = send(api, "/new", **form)
+
+    assert answer.status_code == 422
+    found = read(answer)
+    assert said in found.text
+    assert "kept" in [each.get("value") for each in found.all("input")]
+
+
+def test_names_of_users_do_no_harm(api: Api) -> None:
+    table = f'"{HOSTILE.replace(chr(34), chr(34) * 2)}",label\n' + "".join(
+        f"{i},{HOSTILE[2:]}{i % 2}\n" for i in range(40)
+    )
+    dataset = api.upload(table.encode(), name=HOSTILE)
+    run = api.train(dataset=dataset, name=HOSTILE, **QUICK)
+
+    for path in ("/runs", "/datasets", f"/datasets/{dataset}", f"/new?dataset={dataset}", f"/runs/{run['id']}"):
+        assert not page(api, path).all("img")
+    for path in ("try", "evaluation", "flow"):
+        assert not page(api, f"/runs/{run['id']}/{path}").all("img")
+
+
+def test_what_is_wrong_is_a_page_in_words(shared: Api, run: Json) -> None:
+    assert "no run" in page(shared, "/runs/run_none", 404).text
+    assert "layer 9" in page(shared, f"/runs/{run['id']}/layers/9", 422).text
+    assert page(shared, "/nowhere", 404).all("h1")
+    assert shared.get("/v1/runs/run_none", headers=HTML).headers["content-type"] == "application/problem+json"
+
+
+def test_a_finding_is_shown_with_its_fix_which_starts_a_run(api: Api) -> None:
+    sick = api.train(dataset=api.upload(TABLE), network={"layers": DEEP}, training=SLOW)
+    api.get(f"/v1/runs/{sick['id']}/doctor")
+
+    found = page(api, f"/runs/{sick['id']}")
+    started = send(api, f"/runs/{sick['id']}/mended", finding="0")
+
+    assert "Critical: vanishing, layer 1" in found.text
+    assert "critical: vanishing" in page(api, "/runs").text
+    run = api.run(started.headers["location"].rpartition("/")[2])
+    starts = [{layer["init"]["type"] for layer in each["resolved"]["network"]["layers"]} for each in (sick, run)]
+    assert starts == [{"normal"}, {"glorot_uniform"}]
+    assert send(api, f"/runs/{sick['id']}/mended", finding="99").status_code == 422
+
+
+def test_runs_come_a_page_at_a_time(api: Api) -> None:
+    dataset = api.upload()
+    for _ in range(27):
+        api.create(dataset=dataset)
+
+    first = page(api, "/runs")
+    more = next(each["href"] for each in first.all("a") if "cursor=" in (each["href"] or ""))
+    second = page(api, str(more))
+
+    assert [len([a for a in each.all("a") if "/runs/run_" in (a["href"] or "")]) for each in (first, second)] == [25, 2]
+
+
+def test_the_pages_scripts_and_sheets_are_ours_or_the_packages(shared: Api) -> None:
+    found = page(shared, "/docs")
+
+    for each in [*found.all("script"), *[link for link in found.all("link") if link["rel"] == "stylesheet"]]:
+        answer = shared.get(str(each.get("src") or each.get("href")))
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith(("text/javascript", "text/css"))
+
+
+def test_a_server_with_a_token_asks_for_it_and_remembers(tmp_path: Path) -> None:
+    token = "open-sesame-open-sesame"
+    with Api(tmp_path, token=token) as api:
+        sent_away = api.get("/runs", headers=HTML, follow_redirects=False)
+        assert (sent_away.status_code, sent_away.headers["location"]) == (303, "/login")
+        assert api.get("/runs").status_code == 401
+        assert read(send(api, "/login", token="wrong")).text.count("That is not it")
+        passed = send(api, "/login", token=token)
+        assert passed.status_code == 303
+        cookie = passed.headers["set-cookie"]
+        assert "HttpOnly" in cookie
+        assert "SameSite=lax" in cookie
+        assert token not in cookie
+        pair = cookie.partition(";")[0]
+        assert api.get("/runs", headers={**HTML, "Cookie": pair}).status_code == 200
+        assert api.get("/v1/runs", headers={"Cookie": f"{pair}0"}).status_code == 401
+
+
+def test_a_form_of_another_site_is_refused(api: Api) -> None:
+    answer = api.post("/new", data={"step": "start"}, headers={**HTML, "Origin": "http://elsewhere.example"})
+
+    assert answer.status_code == 403
