@@ -250,7 +250,8 @@ def heat_map(
             left - 6, height - 5, number(low, 3), left + 9 * 16 + 6, height - 5, number(high, 3), unit
         )
     )
-    return _svg(WIDTH, height, title, parts, "chart")
+    has_links = any(cell.href is not None for row in cells for cell in row)
+    return _svg(WIDTH, height, title, parts, "chart", role="group" if has_links else "img")
 
 
 def _shade(value: float | None, low: float, high: float) -> str:
@@ -312,10 +313,10 @@ def bars(names: Sequence[str], values: Sequence[float], *, title: str, texts: Se
     return _svg(WIDTH, 8 + 24 * len(names), title, parts, "chart")
 
 
-def _svg(width: float, height: float, title: str, parts: Sequence[Markup], kind: str) -> Markup:
+def _svg(width: float, height: float, title: str, parts: Sequence[Markup], kind: str, role: str = "img") -> Markup:
     return Markup(
-        '<svg xmlns="http://www.w3.org/2000/svg" class="{}" viewBox="0 0 {:g} {:g}" role="img" aria-label="{}">{}</svg>'
-    ).format(kind, width, height, title, Markup("").join(parts))
+        '<svg xmlns="http://www.w3.org/2000/svg" class="{}" viewBox="0 0 {:g} {:g}" role="{}" aria-label="{}">{}</svg>'
+    ).format(kind, width, height, role, title, Markup("").join(parts))
 
 
 def _nothing(title: str) -> Markup:

@@ -1,0 +1,184 @@
+"""The pages in a real browser: silent consoles, nothing from elsewhere, live, for everyone."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.test_durability import start_penguins
+from tests.routes.test_diagnoses import DEEP, SLOW, TABLE
+from tests.support import PATIENCE_SECONDS, Server, server, until
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--no-first-run",
+]
+HIDE = """
+Object.defineProperty(document, "hidden", { value: true, configurable: true });
+document.dispatchEvent(new Event("visibilitychange"));
+"""
+LONG = {"training": {"epochs": 100_000, "batch_size": 16, "early_stopping": None}}
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, where there is one; CHAINRULE_BROWSER=required makes its absence a failure."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        sync_playwright = None  # type: ignore[assignment]
+    if CHROMIUM is None or sync_playwright is None:
+        reason = "expected Chromium on the path and pip install 'chainrule[browser]'"
+        (pytest.fail if os.environ.get("CHAINRULE_BROWSER") == "required" else pytest.skip)(reason)
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with server(tmp_path_factory.mktemp("pages") / "data") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def places(served: Server) -> dict[str, str]:
+    """A run that went well and one that did not, and the addresses of their pages."""
+    well = served.client.wait(
+        start_penguins(served.client, training={"epochs": 20}).id, timeout_seconds=PATIENCE_SECONDS
+    )
+    table = served.client.upload_bytes(TABLE, name="<b>odd</b>")
+    sick = served.client.create_run(
+        dataset=table.id,
+        target="label",
+        network={"layers": DEEP},
+        training=SLOW,
+        name="</script><img src=x onerror=alert(1)>",
+    )
+    served.client.wait(sick.id, timeout_seconds=PATIENCE_SECONDS)
+    until(lambda: served.client.doctor(sick.id).findings, what="findings")
+    runs = {"well": f"/runs/{well.id}", "sick": f"/runs/{sick.id}"}
+    found = {"runs": "/runs", "datasets": "/datasets", "new": "/new", "login": "/login", **runs}
+    found |= {
+        f"{name} {page}": f"{place}/{page}" for name, place in runs.items() for page in ("flow", "evaluation", "try")
+    }
+    return found | {"layer": f"{runs['sick']}/layers/1?step=3", "dataset": f"/datasets/{well.dataset.id}"}
+
+
+class Looked:
+    """What a page asked for, and what it complained of."""
+
+    def __init__(self, browser: Any, served: Server, **options: Any) -> None:
+        self.context = browser.new_context(**options)
+        self.page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.foreign: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on(
+            "request",
+            lambda asked: None if asked.url.startswith((served.url, "data:")) else self.foreign.append(asked.url),
+        )
+
+
+SCREENS = (
+    "runs", "datasets", "new", "login", "well", "sick", "well flow", "sick flow", "well evaluation", "sick evaluation",
+    "well try", "sick try", "layer", "dataset",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("screen", SCREENS)
+def test_every_screen_is_silent_our_own_and_for_everyone(
+    browser: Any, served: Server, places: dict[str, str], screen: str, scheme: str
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    looked = Looked(
+        browser, served, color_scheme=scheme, viewport={"width": 390 if scheme == "dark" else 1200, "height": 800}
+    )
+    looked.page.goto(f"{served.url}{places[screen]}", wait_until="networkidle" if screen != "well" else "load")
+
+    found = Axe().run(looked.page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
+
+    assert (looked.complaints, looked.foreign) == ([], [])
+    assert [(each["id"], [node["html"] for node in each["nodes"][:3]]) for each in found.response["violations"]] == []
+    widths = looked.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert widths[0] <= widths[1], "nothing is wider than the screen"
+    looked.context.close()
+
+
+def test_the_apis_documentation_opens_without_the_internet(browser: Any, served: Server) -> None:
+    looked = Looked(browser, served)
+    looked.page.goto(f"{served.url}/docs")
+
+    looked.page.wait_for_selector(".opblock", timeout=PATIENCE_SECONDS * 1000)
+
+    assert (looked.complaints, looked.foreign) == ([], [])
+    looked.context.close()
+
+
+def test_a_run_is_followed_as_it_trains_past_a_restart_of_the_server(browser: Any, tmp_path: Path) -> None:
+    with server(tmp_path / "data", CHAINRULE_WORKERS="1") as served:
+        run = start_penguins(served.client, **LONG)
+        until(lambda: served.client.run(run.id).epoch > 1, what="an epoch")
+        looked = Looked(browser, served)
+        looked.page.goto(f"{served.url}/runs/{run.id}")
+        marked = "document.querySelector('h1').dataset.mark"
+        looked.page.evaluate(f"{marked} = 'still this document'")
+
+        def told() -> str:
+            return str(looked.page.inner_text("[data-live] p"))
+
+        first = told()
+        looked.page.wait_for_function("first => document.querySelector('[data-live] p').innerText !== first", arg=first)
+        served.kill()
+        served.start()
+        second = told()
+        looked.page.wait_for_function(
+            "second => document.querySelector('[data-live] p').innerText !== second",
+            arg=second,
+            timeout=PATIENCE_SECONDS * 1000,
+        )
+        served.client.cancel(run.id)
+        looked.page.wait_for_selector(".pill.cancelled", timeout=PATIENCE_SECONDS * 1000)
+
+        assert looked.page.evaluate(marked) == "still this document"
+        assert "cancelled" in looked.page.inner_text("[data-told]")
+        looked.context.close()
+
+
+def test_nine_pages_of_a_run_open_at_once(browser: Any, tmp_path: Path) -> None:
+    """A browser has six connections to a host: a page that nobody sees must hold none."""
+    with server(tmp_path / "data", CHAINRULE_WORKERS="1") as served:
+        run = start_penguins(served.client, **LONG)
+        context = browser.new_context()
+        for _ in range(9):
+            page = context.new_page()
+            page.goto(f"{served.url}/runs/{run.id}", timeout=PATIENCE_SECONDS * 1000)
+            assert page.inner_text("h1")
+            page.evaluate(HIDE)
+        served.client.cancel(run.id)
+        context.close()
+
+
+def test_without_scripts_a_run_is_read_and_started(browser: Any, served: Server, places: dict[str, str]) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{served.url}{places['sick']}")
+    page.click("text=Start a run with this fix")
+    page.wait_for_url("**/runs/run_*")
+
+    assert "mended" in page.inner_text("h1")
+    assert page.locator("svg.chart").count() + page.locator("p.quiet").count() > 0
+    context.close()
