@@ -47,6 +47,7 @@ from service.security import Door
 from service.settings import Settings
 from service.store.database import Database
 from service.ui import pages
+from service.ui.rendering import STATIC
 
 ROUTERS = (
     datasets.router,
@@ -73,7 +74,7 @@ ROUTERS = (
     limits.router,
     metrics.router,
     about.router,
-    pages.router,
+    *pages.ROUTERS,
 )
 
 mimetypes.add_type("text/javascript", ".js")  # which some systems take for plain text, and browsers then refuse
@@ -123,7 +124,7 @@ def create_app(settings: Settings, database: Database) -> FastAPI:
     app.add_exception_handler(Deferred, _deferred)
     for router in ROUTERS:
         app.include_router(router)
-    app.mount("/static", StaticFiles(directory=pages.STATIC, packages=[("fastapi_offline", "static")]), name="static")
+    app.mount("/static", StaticFiles(directory=STATIC, packages=[("fastapi_offline", "static")]), name="static")
     app.add_middleware(Door, settings=settings)
     app.add_middleware(Measure)
     app.add_middleware(Head)

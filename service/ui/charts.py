@@ -24,6 +24,8 @@ class Series:
 
     name: str
     values: Values
+    is_joined: bool = False
+    """Whether the line goes on over what is None, as where several series have an x of their own."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def lines(
             )
         )
     for place, each in enumerate(series):
-        for points in _stretches(x, each.values, across, up):
+        for points in _stretches(x, each.values, across, up, is_joined=each.is_joined):
             if len(points) == 1:
                 parts.append(
                     Markup('<circle class="s{}" cx="{}" cy="{}" r="2.5"/>').format(place, *points[0].split(","))
@@ -125,12 +127,14 @@ def _is_shown(value: float, is_log: bool) -> bool:
     return isfinite(value) and (not is_log or value > 0)
 
 
-def _stretches(x: Sequence[float], values: Values, across: Axis, up: Axis) -> list[list[str]]:
+def _stretches(
+    x: Sequence[float], values: Values, across: Axis, up: Axis, *, is_joined: bool = False
+) -> list[list[str]]:
     found: list[list[str]] = [[]]
     for here, value in zip(x, values, strict=True):
         if value is not None and _is_shown(value, up.is_log):
             found[-1].append(f"{across.at(here):.1f},{up.at(value):.1f}")
-        elif found[-1]:
+        elif found[-1] and not (is_joined and value is None):
             found.append([])
     return [points for points in found if points]
 

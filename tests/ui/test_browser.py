@@ -72,6 +72,7 @@ def places(served: Server) -> dict[str, str]:
     found |= {
         f"{name} {page}": f"{place}/{page}" for name, place in runs.items() for page in ("flow", "evaluation", "try")
     }
+    found["compare"] = f"/compare?run={well.id}&run={sick.id}"
     return found | {"layer": f"{runs['sick']}/layers/1?step=3", "dataset": f"/datasets/{well.dataset.id}"}
 
 
@@ -93,7 +94,7 @@ class Looked:
 
 SCREENS = (
     "runs", "datasets", "new", "login", "well", "sick", "well flow", "sick flow", "well evaluation", "sick evaluation",
-    "well try", "sick try", "layer", "dataset",
+    "well try", "sick try", "layer", "dataset", "compare",
 )  # fmt: skip
 
 

@@ -199,6 +199,25 @@ def test_a_finding_is_shown_with_its_fix_which_starts_a_run(api: Api) -> None:
     assert send(api, f"/runs/{sick['id']}/mended", finding="99").status_code == 422
 
 
+def test_runs_are_compared_by_what_differs_and_by_their_curves(api: Api) -> None:
+    dataset = api.upload()
+    quick, slow = (
+        api.train(dataset=dataset, name=name, training={**QUICK["training"], "epochs": epochs})
+        for name, epochs in (("quick", 3), ("slow", 5))
+    )
+
+    found = page(api, f"/compare?run={quick['id']}&run={slow['id']}")
+
+    assert "training.epochs" in found.text
+    assert "training.batch_size" not in found.text
+    assert len([each for each in found.all("polyline") if each["class"] in ("s0", "s1")]) >= 4
+    assert {each.get("value") for each in page(api, "/runs").all("input") if each.get("name") == "run"} == {
+        quick["id"], slow["id"],
+    }  # fmt: skip
+    assert "Nothing: their specs are the same" in page(api, f"/compare?run={quick['id']}&run={quick['id']}").text
+    page(api, f"/compare?run={quick['id']}", 422)
+
+
 def test_runs_come_a_page_at_a_time(api: Api) -> None:
     dataset = api.upload()
     for _ in range(27):

@@ -1,0 +1,13 @@
+"""Pages, a module for what each is about. They call what the REST routes call, and work without scripts."""
+
+from service.ui.pages import beginning, comparison, datasets, door, looking, runs, trying
+
+ROUTERS = (
+    runs.router,
+    comparison.router,
+    datasets.router,
+    beginning.router,
+    looking.router,
+    trying.router,
+    door.router,
+)

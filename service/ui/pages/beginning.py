@@ -1,0 +1,159 @@
+"""Pages that begin a run: what to learn, what will be done, start."""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from engine.errors import EngineError
+from engine.layers import ACTIVATIONS
+from engine.optimizers import OPTIMIZERS
+from service.dependencies import DatabaseDep, PlanTurn, ReadSession, SettingsDep
+from service.domain import datasets, diagnoses, runs
+from service.domain.runs import Labels
+from service.errors import Problem, Unprocessable
+from service.problems import problem_of
+from service.schemas.runs import RunCreate
+from service.settings import Settings
+from service.store.database import Database
+from service.store.tables import RunRow
+from service.ui.pages.common import IN_FORMS, Form, there
+from service.ui.rendering import render
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/new")
+def new_run_page(
+    request: Request,
+    session: ReadSession,
+    dataset: Annotated[str, Query(max_length=60)] = "",
+    like: Annotated[str, Query(max_length=60)] = "",
+) -> Response:
+    """Choose what to learn, and start."""
+    values = _values_like(runs.row_of(session, like)) if like else {}
+    return _new(request, session, dataset, values)
+
+
+@router.post("/new", openapi_extra=IN_FORMS, dependencies=[PlanTurn])
+def start_run_page(request: Request, form: Form, database: DatabaseDep, settings: SettingsDep) -> Response:
+    """Show what a run would be, or start it."""
+    plan = None
+    try:
+        body = _body(form)
+        if form.get("step") == "start":
+            return there(request, "run_page", run_id=started(database, settings, body))
+        plan = _plan(database, settings, body)
+        problem = None
+    except (Problem, EngineError, RequestValidationError) as error:
+        problem = problem_of(error)
+    with database.read() as session:
+        return _new(request, session, form.get("dataset", ""), form, problem=problem, plan=plan)
+
+
+def _new(
+    request: Request,
+    session: Any,
+    dataset_id: str,
+    values: Mapping[str, Any],
+    *,
+    problem: Problem | None = None,
+    plan: Mapping[str, Any] | None = None,
+) -> Response:
+    known = datasets.listed(session, limit=200, cursor=None).items
+    dataset = datasets.get(session, dataset_id) if dataset_id else (known[0] if known else None)
+    target = dataset.columns[-1]["name"] if dataset is not None else ""
+    defaults = {"target": target, "activation": "relu", "optimizer": "adam", "seed": "0", "name": ""}
+    empty = dict.fromkeys(("hidden", "epochs", "batch_size", "learning_rate"), "")
+    return render(
+        request,
+        "new.html",
+        code=200 if problem is None else problem.status,
+        here="new_run_page",
+        datasets=known,
+        dataset=dataset,
+        values={**defaults, **empty, **values},
+        activations=[*ACTIVATIONS],
+        optimizers=[*OPTIMIZERS],
+        problem=problem,
+        plan=plan,
+        spec=None if plan is None else json.dumps(plan["resolved"], indent=2, ensure_ascii=False),
+    )
+
+
+def _values_like(row: RunRow) -> dict[str, Any]:
+    training = row.resolved["training"]
+    dense = [layer for layer in row.resolved["network"]["layers"] if layer["type"] == "dense"]
+    return {
+        "target": row.resolved["target"][0],
+        "hidden": ",".join(str(layer["units"]) for layer in dense),
+        "activation": dense[0]["activation"]["type"] if dense else "relu",
+        "epochs": training["epochs"],
+        "batch_size": training["batch_size"],
+        "optimizer": training["optimizer"]["type"],
+        "learning_rate": training["optimizer"].get("learning_rate", ""),
+        "seed": row.resolved["seed"],
+    }
+
+
+def _body(form: Mapping[str, str]) -> dict[str, Any]:
+    """A run's body as the form says it; what is left empty is left open."""
+    body: dict[str, Any] = {"dataset": form.get("dataset", ""), "target": form.get("target", "")}
+    training: dict[str, Any] = {}
+    if form.get("hidden", "").strip():
+        units = [_number("hidden", part) for part in form["hidden"].split(",") if part.strip()]
+        body["network"] = {
+            "layers": [{"type": "dense", "units": each, "activation": form.get("activation", "relu")} for each in units]
+        }
+    for name in ("epochs", "batch_size"):
+        if form.get(name):
+            training[name] = _number(name, form[name])
+    rate, kind = form.get("learning_rate", "").strip(), form.get("optimizer", "adam")
+    if rate or kind != "adam":
+        training["optimizer"] = {"type": kind} | ({"learning_rate": _number("learning_rate", rate)} if rate else {})
+    body |= {"training": training} if training else {}
+    body |= {"seed": _number("seed", form["seed"])} if form.get("seed") else {}
+    return body | ({"name": form["name"]} if form.get("name") else {})
+
+
+def _number(name: str, text: str) -> float | int:
+    try:
+        return int(text) if text.strip().lstrip("-").isdecimal() else float(text)
+    except ValueError as error:
+        raise Unprocessable(f"{name}: expected a number, got {text[:40]!r}.") from error
+
+
+def _create(body: Mapping[str, Any]) -> RunCreate:
+    try:
+        return RunCreate.model_validate(body)
+    except ValidationError as error:
+        found = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
+        raise RequestValidationError(found, body=body) from error
+
+
+def _plan(database: Database, settings: Settings, body: Mapping[str, Any]) -> dict[str, Any]:
+    asked = _create(body)
+    draft = runs.validate(database, settings.data, asked.dataset, asked.spec(), settings.limits)
+    plan, path = draft.plan, datasets.path_of(settings.data, draft.dataset.id)
+    return {
+        "parameter_count": plan.network.parameter_count,
+        "rows": plan.rows,
+        "memory_bytes": plan.memory_bytes,
+        "estimated_seconds": plan.estimated_seconds,
+        "inputs": plan.preprocessing.input_names,
+        "warnings": plan.warnings,
+        "findings": diagnoses.before(plan, path),
+        "resolved": plan.resolved.model_dump(mode="json"),
+    }
+
+
+def started(database: Database, settings: Settings, body: Mapping[str, Any]) -> str:
+    asked = _create(body)
+    draft = runs.validate(database, settings.data, asked.dataset, asked.spec(), settings.limits)
+    labels = Labels(asked.name, asked.notes, tuple(asked.tags), asked.priority)
+    with database.write() as session:
+        return runs.accept(session, draft, asked.sent(), labels, settings.limits).row.id

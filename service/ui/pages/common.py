@@ -1,0 +1,27 @@
+"""What pages have in common: forms, and going on to another page."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from starlette.responses import RedirectResponse, Response
+
+from service.ui.rendering import address
+
+LISTED = 25
+CURVE_POINTS = 600
+FORM_TYPE = "application/x-www-form-urlencoded"
+IN_FORMS = {"requestBody": {"content": {FORM_TYPE: {"schema": {"type": "object"}}}}}
+FILE_TYPE = "multipart/form-data"
+IN_FILES = {"requestBody": {"content": {FILE_TYPE: {"schema": {"type": "object"}}}}}
+
+
+async def _form(request: Request) -> dict[str, str]:
+    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+
+
+Form = Annotated[dict[str, str], Depends(_form)]
+
+
+def there(request: Request, route: str, **names: Any) -> Response:
+    """Go on to another page."""
+    return RedirectResponse(address(request, route, **names), status_code=303)

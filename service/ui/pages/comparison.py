@@ -1,0 +1,74 @@
+"""Pages of several runs: what their specs say differently, and their curves over each other."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from markupsafe import Markup
+from starlette.responses import Response
+
+from service.dependencies import ReadSession
+from service.domain import losses, runs
+from service.store.tables import RunRow
+from service.ui import charts
+from service.ui.charts import Series
+from service.ui.pages.common import CURVE_POINTS
+from service.ui.rendering import render
+
+router = APIRouter(include_in_schema=False)
+
+MOST_COMPARED = 6
+
+
+@router.get("/compare")
+def compare_page(
+    request: Request,
+    session: ReadSession,
+    run: Annotated[list[Annotated[str, Query(max_length=60)]], Query(min_length=2, max_length=MOST_COMPARED)],
+) -> Response:
+    """Some runs side by side: what their specs say differently, then their curves over each other."""
+    rows = [runs.row_of(session, run_id) for run_id in dict.fromkeys(run)]
+    curves = [losses.columns(session, row.id, keys=None, points=CURVE_POINTS) for row in rows]
+    names = dict.fromkeys(name for row in rows for name in (row.metrics or {}).get("test") or {})
+    titles = {"train.loss": "Training loss", "validation.loss": "Validation loss", "grad_norm": "Gradient norm"}
+    return render(
+        request,
+        "compare.html",
+        here="",
+        rows=rows,
+        metrics=list(names),
+        differences=_differences([row.resolved for row in rows]),
+        charts=[
+            (title, _together(curves, rows, key)) for key, title in titles.items() if any(key in c for c in curves)
+        ],
+    )
+
+
+def _together(curves: Sequence[Mapping[str, Any]], rows: Sequence[RunRow], key: str) -> Markup:
+    """One series of several runs over all their epochs."""
+    epochs = sorted({epoch for each in curves for epoch in each["epoch"]})
+    series = []
+    for each, row in zip(curves, rows, strict=True):
+        known = dict(zip(each["epoch"], each.get(key, ()), strict=False))
+        series.append(Series(row.name[:30], [known.get(epoch) for epoch in epochs], is_joined=True))
+    return charts.lines(epochs, series, title=key, x_label="epoch", y_label=key)
+
+
+def _differences(specs: Sequence[Any]) -> list[tuple[str, list[str]]]:
+    """What is not the same in all, by its path, and what each says."""
+    flat = [dict(_leaves(spec)) for spec in specs]
+    paths = dict.fromkeys(path for each in flat for path in each)
+    found = [(path, [json.dumps(each.get(path), ensure_ascii=False) for each in flat]) for path in paths]
+    return [(path, values) for path, values in found if len(set(values)) > 1]
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for name, inner in value.items():
+            yield from _leaves(inner, f"{path}.{name}" if path else name)
+    elif isinstance(value, list) and any(isinstance(inner, dict) for inner in value):
+        for place, inner in enumerate(value):
+            yield from _leaves(inner, f"{path}[{place}]")
+    else:
+        yield path, value
