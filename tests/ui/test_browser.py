@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from service.samples import DIGITS
 from tests.acceptance.test_durability import start_penguins
 from tests.routes.test_diagnoses import DEEP, SLOW, TABLE
 from tests.support import PATIENCE_SECONDS, Server, server, until
@@ -31,14 +32,14 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium, where there is one; CHAINRULE_BROWSER=required makes its absence a failure."""
+    """Chromium, where there is one; BROWSER_TESTS=required makes its absence a failure."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
         sync_playwright = None  # type: ignore[assignment]
     if CHROMIUM is None or sync_playwright is None:
         reason = "expected Chromium on the path and pip install 'chainrule[browser]'"
-        (pytest.fail if os.environ.get("CHAINRULE_BROWSER") == "required" else pytest.skip)(reason)
+        (pytest.fail if os.environ.get("BROWSER_TESTS") == "required" else pytest.skip)(reason)
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield found
@@ -68,10 +69,11 @@ def places(served: Server) -> dict[str, str]:
     served.client.wait(sick.id, timeout_seconds=PATIENCE_SECONDS)
     until(lambda: served.client.doctor(sick.id).findings, what="findings")
     runs = {"well": f"/runs/{well.id}", "sick": f"/runs/{sick.id}"}
-    found = {"runs": "/runs", "datasets": "/datasets", "new": "/new", "login": "/login", **runs}
+    found = {"runs": "/runs", "datasets": "/datasets", "new": "/new", "login": "/login", "system": "/system", **runs}
     found |= {
         f"{name} {page}": f"{place}/{page}" for name, place in runs.items() for page in ("flow", "evaluation", "try")
     }
+    found["sick doctor"] = f"{runs['sick']}/doctor"
     found["compare"] = f"/compare?run={well.id}&run={sick.id}"
     return found | {"layer": f"{runs['sick']}/layers/1?step=3", "dataset": f"/datasets/{well.dataset.id}"}
 
@@ -94,7 +96,7 @@ class Looked:
 
 SCREENS = (
     "runs", "datasets", "new", "login", "well", "sick", "well flow", "sick flow", "well evaluation", "sick evaluation",
-    "well try", "sick try", "layer", "dataset", "compare",
+    "well try", "sick try", "layer", "dataset", "compare", "system", "sick doctor",
 )  # fmt: skip
 
 
@@ -183,3 +185,29 @@ def test_without_scripts_a_run_is_read_and_started(browser: Any, served: Server,
     assert "mended" in page.inner_text("h1")
     assert page.locator("svg.chart").count() + page.locator("p.quiet").count() > 0
     context.close()
+
+
+PICTURE = Path(__file__).parents[2] / "docs" / "run-page.png"
+MOST_BYTES = 150_000
+
+
+def test_the_readmes_picture_is_a_runs_page(browser: Any, tmp_path: Path) -> None:
+    """It is drawn anew where README_PICTURE is set."""
+    network = {"layers": [{"type": "dense", "units": 24, "activation": "sigmoid"}] * 5}
+    training = {"epochs": 30, "optimizer": {"type": "sgd", "learning_rate": 0.1}}
+    asked = {"target": "digit", "network": network, "training": training, "name": "digits, five layers of sigmoids"}
+    with server(tmp_path / "data") as served:
+        dataset = served.client.upload_bytes(DIGITS.content(), name="digits")
+        run = served.client.create_run(dataset=dataset.id, **asked)
+        served.client.wait(run.id, timeout_seconds=PATIENCE_SECONDS)
+        until(lambda: served.client.doctor(run.id).findings, what="findings")
+        page = browser.new_page(viewport={"width": 1100, "height": 1000}, color_scheme="light")
+        page.goto(f"{served.url}/runs/{run.id}")
+        picture = page.screenshot()
+        page.close()
+
+    if os.environ.get("README_PICTURE"):
+        PICTURE.write_bytes(picture)
+    kept = PICTURE.read_bytes()
+    assert kept[16:24] == picture[16:24], "it has the size of today's"
+    assert len(kept) <= MOST_BYTES

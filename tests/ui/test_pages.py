@@ -77,7 +77,7 @@ def run(shared: Api) -> Json:
     "path",
     [
         "", "?scale=log", "/live", "/flow", "/flow?show=ratio", "/flow?show=zeros", "/layers/1", "/layers/2?step=3",
-        "/try", "/evaluation", "/evaluation?part=train",
+        "/try", "/evaluation", "/evaluation?part=train", "/doctor",
     ],
 )  # fmt: skip
 def test_every_page_of_a_run_is_whole(shared: Api, run: Json, path: str) -> None:
@@ -89,7 +89,9 @@ def test_every_page_of_a_run_is_whole(shared: Api, run: Json, path: str) -> None
     assert "not finite" not in found.text
 
 
-@pytest.mark.parametrize("path", ["/runs", "/datasets", "/new", "/docs", "/runs?status=failed", "/runs?order_by=name"])
+@pytest.mark.parametrize(
+    "path", ["/runs", "/datasets", "/new", "/docs", "/system", "/runs?status=failed", "/runs?order_by=name"]
+)
 def test_every_other_page_is_whole(shared: Api, run: Json, path: str) -> None:
     assert page(shared, path).all("nav")
 

@@ -1,6 +1,6 @@
 """Pages, a module for what each is about. They call what the REST routes call, and work without scripts."""
 
-from service.ui.pages import beginning, comparison, datasets, door, looking, runs, trying
+from service.ui.pages import beginning, comparison, datasets, door, looking, runs, system, trying
 
 ROUTERS = (
     runs.router,
@@ -9,5 +9,6 @@ ROUTERS = (
     beginning.router,
     looking.router,
     trying.router,
+    system.router,
     door.router,
 )

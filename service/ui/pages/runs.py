@@ -8,8 +8,17 @@ from fastapi import APIRouter, Query, Request
 from markupsafe import Markup
 from starlette.responses import Response
 
-from service.dependencies import Cursor, DatabaseDep, PlanTurn, ReadSession, RunId, SettingsDep, WriteSession
-from service.domain import losses, runs
+from service.dependencies import (
+    Cursor,
+    DatabaseDep,
+    InspectTurn,
+    PlanTurn,
+    ReadSession,
+    RunId,
+    SettingsDep,
+    WriteSession,
+)
+from service.domain import diagnoses, losses, runs
 from service.domain.overrides import merged
 from service.domain.runs import RunDetail
 from service.errors import Unprocessable
@@ -128,6 +137,7 @@ def _shown(database: Database, run_id: str, *, is_log: bool) -> dict[str, Any]:
         "is_log": is_log,
         "pace": 1 / seconds if seconds else None,
         "diagnosis": None if row.diagnosis is None else row.diagnosis["findings"],
+        "table": _table(curves),
         "loss_chart": _curve(curves, "loss", ("train.loss", "validation.loss"), is_log=is_log, mark=best),
         "charts": [
             (name, chart)
@@ -136,6 +146,17 @@ def _shown(database: Database, run_id: str, *, is_log: bool) -> dict[str, Any]:
         ],
         "metrics": {"names": names, "parts": parts} if parts else None,
     }
+
+
+TABLE_ROWS = 60
+
+
+def _table(curves: Mapping[str, Any]) -> dict[str, Any]:
+    """The losses in numbers, of no more epochs than one reads."""
+    names = [name for name in ("train.loss", "validation.loss") if name in curves]
+    apart = max(1, -(-len(curves["epoch"]) // TABLE_ROWS))
+    columns = [curves["epoch"], *(curves[name] for name in names)]
+    return {"names": names, "rows": list(zip(*columns, strict=True))[::apart]}
 
 
 def _further(curves: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -150,6 +171,23 @@ def _further(curves: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 def _curve(curves: Mapping[str, Any], title: str, keys: tuple[str, ...], *, is_log: bool, mark: int | None) -> Markup:
     series = [Series(key, curves[key]) for key in keys if key in curves]
     return charts.lines(curves["epoch"], series, title=title, x_label="epoch", y_label=title, is_log=is_log, mark=mark)
+
+
+@router.get("/runs/{run_id}/doctor", dependencies=[InspectTurn])
+def doctor_page(request: Request, run_id: RunId, database: DatabaseDep, settings: SettingsDep) -> Response:
+    """What the doctor says of a run as it stands now."""
+    with database.read() as session:
+        row = runs.row_of(session, run_id)
+    found = diagnoses.diagnosis(database, settings, run_id)
+    return render(
+        request,
+        "doctor.html",
+        here="",
+        row=row,
+        moment=found["moment"],
+        looked=len(found["steps"]),
+        findings=found["findings"],
+    )
 
 
 @router.post("/runs/{run_id}/steer", openapi_extra=IN_FORMS)
@@ -168,7 +206,7 @@ def start_mended(request: Request, run_id: RunId, form: Form, database: Database
     """Start the run again with what a finding says would mend it."""
     with database.read() as session:
         row = runs.row_of(session, run_id)
-    found = (row.diagnosis or {"findings": []})["findings"]
+    found = diagnoses.diagnosis(database, settings, run_id)["findings"]
     place = int(form["finding"]) if form.get("finding", "").isdecimal() else len(found)
     if place >= len(found) or not (remedy := found[place]["remedy"]) or not remedy["patch"]:
         raise Unprocessable("finding: expected one that has something to try.")
