@@ -80,7 +80,7 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="[default: 8000]")] = None,
     data: Data = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Runs at once. [default: one per core]")] = None,
-    open_docs: Annotated[bool, typer.Option("--open", help="Open the API's documentation in a browser.")] = False,
+    open_pages: Annotated[bool, typer.Option("--open", help="Open the pages in a browser.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Log only warnings and errors.")] = False,
 ) -> None:
     """Serve the API, with workers that train."""
@@ -89,10 +89,10 @@ def serve(
     from service.server import serve as run_server
 
     def ready(address: str) -> None:
-        if open_docs:
+        if open_pages:
             import webbrowser
 
-            webbrowser.open(f"{address}/docs")
+            webbrowser.open(address)
 
     run_server(settings, ready=ready)
 

@@ -35,7 +35,7 @@ def demonstrate(data: Path | None, *, once: bool) -> None:
         _look_inside(client, run)
         if once:
             return
-        say(f"\nThe API goes on at {url}, its documentation at {url}/docs. Try:\n")
+        say(f"\nThe server goes on: open {url} in a browser, see every route at {url}/docs, or try:\n")
         say(f"  curl '{url}/v1/runs/{run.id}/losses?points=5'")
         say(f"  curl '{url}/v1/runs/{run.id}/checkpoints/best/weights'")
         say("\nCtrl-C stops it.")
