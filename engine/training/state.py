@@ -1,6 +1,6 @@
 """All that continues a training: the parameters, what the optimizer remembers, the position, the best so far."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -74,6 +74,21 @@ class TrainingState:
             b = network.views(state.parameters)[f"b.{network.numbers[-1]}"]
             b[...] = base_rate_bias(output.activation.type, data.Y)
         return state
+
+    def copy(self) -> Self:
+        """The same with arrays of its own, which a training that goes on does not change."""
+        best = self.best and replace(self.best, parameters=self.best.parameters.copy())
+        moments = {name: moment.copy() for name, moment in self.moments.items()}
+        average, accumulated = (None if each is None else each.copy() for each in (self.average, self.accumulated))
+        return replace(
+            self,
+            parameters=self.parameters.copy(),
+            moments=moments,
+            average=average,
+            accumulated=accumulated,
+            plateau=replace(self.plateau),
+            best=best,
+        )
 
     def suit(self, network: Network, training: TrainingSpec, *, monitor: str) -> None:
         """Drop what a changed spec can't go on with: another optimizer's moments, the best by another number."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from errno import EDQUOT, EFBIG, ENOSPC
+from functools import cached_property
 from math import isfinite
 from typing import Any, TypeVar
 
@@ -62,16 +63,27 @@ class CannotTrain(Exception):  # noqa: N818 - said to the user
 
 @dataclass
 class Snapshot:
-    """A state of the training that is to be stored."""
+    """A state of the training that is to be stored. Its bytes are made when it is: most are replaced before."""
 
-    epoch: int
-    step: int
-    content: bytes
-    digest: str
+    state: TrainingState
+    network: Network
     values: dict[str, Any] | None
     is_best: bool = False
     is_periodic: bool = False
     is_waypoint: bool = False
+
+    @property
+    def epoch(self) -> int:
+        return self.state.epoch
+
+    @property
+    def step(self) -> int:
+        return self.state.step
+
+    @cached_property
+    def content(self) -> bytes:
+        """The checkpoint, whose writing may have to be tried again."""
+        return formats.dump(self.state, self.network)
 
 
 @dataclass
@@ -372,7 +384,7 @@ class Attempt:
             is_periodic=snapshot.is_periodic,
             is_waypoint=snapshot.is_waypoint,
             values=snapshot.values,
-            parameters_digest=snapshot.digest,
+            parameters_digest=digest(snapshot.state.parameters),
             fingerprint=self.fingerprint,
             created_at=datetime.now(UTC),
         )
@@ -380,9 +392,7 @@ class Attempt:
         return row
 
     def _snapshot(self, values: dict[str, Any] | None) -> Snapshot:
-        state = self._state
-        content = formats.dump(state, self.network)
-        return Snapshot(state.epoch, state.step, content, digest(state.parameters), values)
+        return Snapshot(self._state.copy(), self.network, values)
 
     def _last_values(self) -> dict[str, Any] | None:
         if self.unsaved.reports:
@@ -467,7 +477,7 @@ class Attempt:
         snapshot = self._snapshot(None)
         if best is not None and best.epoch != state.epoch:
             alone = TrainingState(best.parameters, {}, epoch=best.epoch)
-            snapshot = Snapshot(best.epoch, 0, formats.dump(alone, self.network), digest(best.parameters), None)
+            snapshot = Snapshot(alone, self.network, None)
         snapshot.is_best = True
         self.unsaved.best = snapshot
 

@@ -28,6 +28,22 @@ def _plain(value: object) -> object:
     return vars(value) if isinstance(value, Best) else value
 
 
+def test_a_copy_stays_what_it_was_while_the_training_goes_on() -> None:
+    net = network()
+    spec = training(epochs=6, average={"decay": 0.9}, accumulate=2, schedule="reduce_on_plateau")
+    state = start(net, spec)
+    reports = train(net, clusters(), spec, state, seed=7)
+    for _ in range(2):
+        next(reports)
+
+    copied, content = state.copy(), checkpoints.dump(state, net)
+    for _ in reports:
+        pass
+
+    assert checkpoints.dump(copied, net) == content
+    assert checkpoints.dump(state, net) != content
+
+
 def test_loaded_vectors_can_be_trained_on() -> None:
     content, _ = trained()
 
