@@ -1,4 +1,4 @@
-"""The trail: digests of the parameters while a run trains, as many as a two-hundredth of its time pays for.
+"""The trail: digests of the parameters while a run trains, as many as three thousandths of its time pay for.
 
 A run computed again that meets one of them has taken every step before it as the run did.
 """
@@ -9,7 +9,7 @@ from time import perf_counter
 from engine.training import TrainingState
 from service.store.digests import DIGEST_BYTES, Noted
 
-SHARE = 0.005
+SHARE = 0.003
 """Of a run's time."""
 APART_SECONDS = 0.05
 """More often they would only fill the database."""
