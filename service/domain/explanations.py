@@ -36,27 +36,7 @@ def explain(
     `questions`: address, example, learning_rate, convention, orientation, head, terms, digits. `link` gives the
     address at which another number is explained, for a page.
     """
-    check_size(subject, limits)
-    network, parameters, X, Y = subject.network, subject.parameters, subject.X, subject.Y
-    orientation, head, digits = (questions[name] for name in ("orientation", "head", "digits"))
-    if questions["address"] is None:
-        example, learning_rate = questions["example"], questions["learning_rate"]
-        found = engine.sheet(
-            network, parameters, X, Y, example=example, learning_rate=learning_rate, orientation=orientation, head=head
-        )
-    else:
-        found = engine.explain(
-            network,
-            parameters,
-            X,
-            Y,
-            address=questions["address"],
-            weights=subject.weights,
-            convention=questions["convention"],
-            orientation=orientation,
-            head=head,
-            terms=questions["terms"],
-        )
+    found, digits = explained(subject, questions, limits), questions["digits"]
     if form == "markdown":
         return engine.as_markdown(found, digits=digits).encode()
     if form == "latex":
@@ -64,6 +44,30 @@ def explain(
     if form == "html":
         return engine.as_html(found, digits=digits, link=link).encode()
     return orjson.dumps({**about(subject), **engine.as_json(found, digits=digits)})
+
+
+def explained(subject: Subject, questions: Mapping[str, Any], limits: Limits) -> engine.Explanation:
+    """The same before it is written."""
+    check_size(subject, limits)
+    network, parameters, X, Y = subject.network, subject.parameters, subject.X, subject.Y
+    orientation, head = questions["orientation"], questions["head"]
+    if questions["address"] is None:
+        example, learning_rate = questions["example"], questions["learning_rate"]
+        return engine.sheet(
+            network, parameters, X, Y, example=example, learning_rate=learning_rate, orientation=orientation, head=head
+        )
+    return engine.explain(
+        network,
+        parameters,
+        X,
+        Y,
+        address=questions["address"],
+        weights=subject.weights,
+        convention=questions["convention"],
+        orientation=orientation,
+        head=head,
+        terms=questions["terms"],
+    )
 
 
 def gains(subject: Subject, questions: Mapping[str, Any], limits: Limits) -> Answer:

@@ -73,6 +73,7 @@ def places(served: Server) -> dict[str, str]:
     found |= {
         f"{name} {page}": f"{place}/{page}" for name, place in runs.items() for page in ("flow", "evaluation", "try")
     }
+    found["walk"] = f"{runs['well']}/walk?row=3&address=dW.1%5B0,0%5D"
     found["sick doctor"] = f"{runs['sick']}/doctor"
     found["compare"] = f"/compare?run={well.id}&run={sick.id}"
     return found | {"layer": f"{runs['sick']}/layers/1?step=3", "dataset": f"/datasets/{well.dataset.id}"}
@@ -96,7 +97,7 @@ class Looked:
 
 SCREENS = (
     "runs", "datasets", "new", "login", "well", "sick", "well flow", "sick flow", "well evaluation", "sick evaluation",
-    "well try", "sick try", "layer", "dataset", "compare", "system", "sick doctor",
+    "well try", "sick try", "layer", "dataset", "compare", "system", "sick doctor", "walk",
 )  # fmt: skip
 
 

@@ -77,7 +77,7 @@ def run(shared: Api) -> Json:
     "path",
     [
         "", "?scale=log", "/live", "/flow", "/flow?show=ratio", "/flow?show=zeros", "/layers/1", "/layers/2?step=3",
-        "/try", "/evaluation", "/evaluation?part=train", "/doctor",
+        "/try", "/evaluation", "/evaluation?part=train", "/doctor", "/walk",
     ],
 )  # fmt: skip
 def test_every_page_of_a_run_is_whole(shared: Api, run: Json, path: str) -> None:
@@ -184,6 +184,22 @@ def test_what_is_wrong_is_a_page_in_words(shared: Api, run: Json) -> None:
     assert "layer 9" in page(shared, f"/runs/{run['id']}/layers/9", 422).text
     assert page(shared, "/nowhere", 404).all("h1")
     assert shared.get("/v1/runs/run_none", headers=HTML).headers["content-type"] == "application/problem+json"
+
+
+def test_a_row_is_walked_through_number_by_number(shared: Api, run: Json) -> None:
+    place = f"/runs/{run['id']}/walk"
+
+    found = page(shared, place)
+    steps = [str(each["href"]) for each in found.all("a") if "address=" in str(each["href"])]
+    weight = page(shared, f"{place}?row=3&address=dW.1[0,0]")
+
+    assert any("dW.1" in each for each in steps)
+    assert "verdict" in weight.text
+    assert "ok" in weight.text
+    factors = [str(each["href"]) for each in weight.all("a") if "dZ.1%5B0%2C0%5D" in str(each["href"])]
+    assert page(shared, factors[-1]).all("math")
+    assert page(shared, f"{place}?row=3&address={HOSTILE.replace('=', '%3D')}", 422).all("h1")
+    page(shared, f"{place}?row=99999", 422)
 
 
 def test_a_finding_is_shown_with_its_fix_which_starts_a_run(api: Api) -> None:

@@ -90,6 +90,15 @@ def _rows(section: Section, latex: Latex, words: Callable[[str], str]) -> str:
 
 def as_html(found: Explanation, *, digits: int = DIGITS, link: Link = lambda address: None) -> str:
     """A page of its own, in XHTML's spelling, with MathML whose numbers link to their own explanations."""
+    return (
+        f'<!DOCTYPE html>\n<html xmlns="{XHTML}" lang="en">\n<head>\n<meta charset="utf-8"/>\n'
+        f"<title>{escape(found.address)}</title>\n<style>{STYLE}</style>\n</head>\n"
+        f"<body>\n{html_body(found, digits=digits, link=link)}\n</body>\n</html>\n"
+    )
+
+
+def html_body(found: Explanation, *, digits: int = DIGITS, link: Link = lambda address: None) -> str:
+    """What such a page says, for a page that has a head of its own."""
     mathml = MathMl(digits, link)
     parts = [f"<h1>{escape(found.address)}</h1>", f"<p>{escape(_introduction(found))}</p>"]
     for section in found.sections:
@@ -99,11 +108,7 @@ def as_html(found: Explanation, *, digits: int = DIGITS, link: Link = lambda add
         parts.append(f"<table>\n{rows}\n</table>")
     if ending := _ending(found):
         parts.append(f"<p>{escape(ending)}</p>")
-    body = "\n".join(parts)
-    return (
-        f'<!DOCTYPE html>\n<html xmlns="{XHTML}" lang="en">\n<head>\n<meta charset="utf-8"/>\n'
-        f"<title>{escape(found.address)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
-    )
+    return "\n".join(parts)
 
 
 STYLE = (
@@ -121,7 +126,8 @@ def _row(line: Line, mathml: MathMl) -> str:
 
 
 def _math(inner: str) -> str:
-    return f'<math xmlns="{MATH}" displaystyle="true"><mrow>{inner}</mrow></math>'
+    role = ' role="group"' if "<a " in inner else ""  # or what is inside, its links too, would count as one picture
+    return f'<math xmlns="{MATH}" displaystyle="true"{role}><mrow>{inner}</mrow></math>'
 
 
 def _introduction(found: Explanation) -> str:

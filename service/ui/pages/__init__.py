@@ -1,6 +1,6 @@
 """Pages, a module for what each is about. They call what the REST routes call, and work without scripts."""
 
-from service.ui.pages import beginning, comparison, datasets, door, looking, runs, system, trying
+from service.ui.pages import beginning, comparison, datasets, door, looking, runs, system, trying, walking
 
 ROUTERS = (
     runs.router,
@@ -9,6 +9,7 @@ ROUTERS = (
     beginning.router,
     looking.router,
     trying.router,
+    walking.router,
     system.router,
     door.router,
 )
