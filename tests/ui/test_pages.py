@@ -166,6 +166,20 @@ def test_a_form_that_can_not_be_is_shown_again_with_what_is_wrong(api: Api, chan
     assert "kept" in [each.get("value") for each in found.all("input")]
 
 
+def test_a_run_like_another_keeps_what_the_form_has_no_place_for(api: Api) -> None:
+    layers = [{"type": "dense", "units": 6, "activation": "tanh"}, {"type": "dropout", "rate": 0.3}]
+    first = api.train(network={"layers": layers}, training={**QUICK["training"], "l2": 0.02}, split={"test": 0.3})
+
+    shown = page(api, f"/new?dataset={first['dataset']['id']}&like={first['id']}")
+    form = {str(each["name"]): each.get("value") or "" for each in shown.all("input")}
+    form |= {"target": "label", "activation": "tanh", "optimizer": "adam", "step": "start", "epochs": "2"}
+    started = send(api, "/new", **form)
+
+    resolved = api.run(started.headers["location"].rpartition("/")[2])["resolved"]
+    assert [layer["type"] for layer in resolved["network"]["layers"]] == ["dense", "dropout"]
+    assert (resolved["training"]["l2"], resolved["training"]["epochs"], resolved["split"]["test"]) == (0.02, 2, 0.3)
+
+
 def test_names_of_users_do_no_harm(api: Api) -> None:
     table = f'"{HOSTILE.replace(chr(34), chr(34) * 2)}",label\n' + "".join(
         f"{i},{HOSTILE[2:]}{i % 2}\n" for i in range(40)

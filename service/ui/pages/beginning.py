@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
+from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from engine.errors import EngineError
@@ -14,6 +15,7 @@ from engine.layers import ACTIVATIONS
 from engine.optimizers import OPTIMIZERS
 from service.dependencies import DatabaseDep, PlanTurn, ReadSession, SettingsDep
 from service.domain import datasets, diagnoses, runs
+from service.domain.overrides import merged
 from service.domain.runs import Labels
 from service.errors import Problem, Unprocessable
 from service.problems import problem_of
@@ -35,7 +37,7 @@ def new_run_page(
     like: Annotated[str, Query(max_length=60)] = "",
 ) -> Response:
     """Choose what to learn, and start."""
-    values = _values_like(runs.row_of(session, like)) if like else {}
+    values = {**_values_like(runs.row_of(session, like)), "like": like} if like else {}
     return _new(request, session, dataset, values)
 
 
@@ -44,7 +46,9 @@ def start_run_page(request: Request, form: Form, database: DatabaseDep, settings
     """Show what a run would be, or start it."""
     plan = None
     try:
-        body = _body(form)
+        with database.read() as session:
+            like = runs.row_of(session, form["like"]) if form.get("like") else None
+        body = _body(form, like)
         if form.get("step") == "start":
             return there(request, "run_page", run_id=started(database, settings, body))
         plan = _plan(database, settings, body)
@@ -57,7 +61,7 @@ def start_run_page(request: Request, form: Form, database: DatabaseDep, settings
 
 def _new(
     request: Request,
-    session: Any,
+    session: Session,
     dataset_id: str,
     values: Mapping[str, Any],
     *,
@@ -68,7 +72,7 @@ def _new(
     dataset = datasets.get(session, dataset_id) if dataset_id else (known[0] if known else None)
     target = dataset.columns[-1]["name"] if dataset is not None else ""
     defaults = {"target": target, "activation": "relu", "optimizer": "adam", "seed": "0", "name": ""}
-    empty = dict.fromkeys(("hidden", "epochs", "batch_size", "learning_rate"), "")
+    empty = dict.fromkeys(("hidden", "epochs", "batch_size", "learning_rate", "like"), "")
     return render(
         request,
         "new.html",
@@ -100,8 +104,21 @@ def _values_like(row: RunRow) -> dict[str, Any]:
     }
 
 
-def _body(form: Mapping[str, str]) -> dict[str, Any]:
-    """A run's body as the form says it; what is left empty is left open."""
+def _body(form: Mapping[str, str], like: RunRow | None) -> dict[str, Any]:
+    """A run's body as the form says it; what is left empty is left open, or as it was in a run that this is to be like.
+
+    Where its layers were not changed they are that run's own, also those a form has no place for.
+    """
+    asked = _asked(form)
+    if like is None or (asked["dataset"], [asked["target"]]) != (like.dataset_id, like.resolved["target"]):
+        return asked
+    before = _values_like(like)
+    if all(form.get(name) == before[name] for name in ("hidden", "activation")):
+        asked.pop("network", None)
+    return merged(like.resolved, asked)
+
+
+def _asked(form: Mapping[str, str]) -> dict[str, Any]:
     body: dict[str, Any] = {"dataset": form.get("dataset", ""), "target": form.get("target", "")}
     training: dict[str, Any] = {}
     if form.get("hidden", "").strip():

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Mapping
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from markupsafe import Markup
+from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from service.dependencies import (
@@ -68,11 +70,11 @@ def list_runs_page(
         order_by=order_by,
         runs=[_listed(session, detail) for detail in page.items],
         next_cursor=page.next_cursor,
-        next_query="&".join(f"{name}={value}" for name, value in asked.items() if value),
+        next_query=urlencode({name: value for name, value in asked.items() if value}),
     )
 
 
-def _listed(session: Any, detail: RunDetail) -> dict[str, Any]:
+def _listed(session: Session, detail: RunDetail) -> dict[str, Any]:
     row = detail.row
     metric = row.best["metric"] if row.best else "train.loss"
     spark = ""
@@ -80,12 +82,11 @@ def _listed(session: Any, detail: RunDetail) -> dict[str, Any]:
         found = losses.columns(session, row.id, keys=None, points=SPARK_POINTS)
         series = found.get("validation.loss") or found.get("train.loss") or []
         spark = charts.sparkline(series, title=f"loss of {row.name}")
-    ended = row.finished_at or (row.last and None)
     return {
         "detail": detail,
         "spark": spark,
         "last": (row.last or {}).get("values", {}).get(metric),
-        "seconds": (ended - row.started_at).total_seconds() if ended and row.started_at else None,
+        "seconds": (row.finished_at - row.started_at).total_seconds() if row.finished_at and row.started_at else None,
         "doctor": _badge(row),
     }
 
