@@ -202,6 +202,26 @@ def test_consequences_go_under_the_first_cause_and_make_it_as_grave() -> None:
     assert fold([]) == []
 
 
+@pytest.mark.parametrize(("vanished", "cause"), [(1, "vanishing"), (3, "vanishing"), (4, "lr_high")])
+def test_steps_that_are_too_long_explain_nothing_that_was_there_before_them(vanished: int, cause: str) -> None:
+    found = [
+        Finding("vanishing", "critical", why="", step=vanished),
+        Finding("lr_high", "critical", why="", step=3),
+    ]
+
+    [only] = fold(found)
+
+    assert only.rule == cause
+    assert len(only.consequences) == 1
+
+
+@pytest.mark.parametrize(("died", "causes"), [(1, {"dead_relu", "lr_high"}), (4, {"lr_high"})])
+def test_units_that_were_dead_before_it_are_not_the_learning_rates_doing(died: int, causes: set[str]) -> None:
+    found = [Finding("dead_relu", "critical", why="", step=died), Finding("lr_high", "critical", why="", step=3)]
+
+    assert {finding.rule for finding in fold(found)} == causes
+
+
 def test_the_first_steps_are_looked_at_closely_and_the_last_one_always() -> None:
     steps = steps_of(0, 1000, 14, None)
 
