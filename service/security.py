@@ -112,7 +112,7 @@ class Door:
             kind, _, given = headers.get("authorization", "").partition(" ")
             is_bearer = kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self.token)
             cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
-            if not is_bearer and not hmac.compare_digest(cookie, pass_of(self.token)):
+            if not is_bearer and not hmac.compare_digest(cookie.encode(), pass_of(self.token).encode()):
                 raise Unauthorized(
                     "Authorization: expected `Bearer` and the server's token.", headers={"WWW-Authenticate": "Bearer"}
                 )

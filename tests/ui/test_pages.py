@@ -287,6 +287,7 @@ def test_a_server_with_a_token_asks_for_it_and_remembers(tmp_path: Path) -> None
         pair = cookie.partition(";")[0]
         assert api.get("/runs", headers={**HTML, "Cookie": pair}).status_code == 200
         assert api.get("/v1/runs", headers={"Cookie": f"{pair}0"}).status_code == 401
+        assert api.get("/v1/runs", headers={"Cookie": b"chainrule=\xfc"}).status_code == 401
 
 
 def test_a_form_of_another_site_is_refused(api: Api) -> None:
