@@ -7,8 +7,9 @@ import numpy as np
 
 from engine.data.datetimes import iso
 from engine.data.features import MAXIMUM_LEVELS
+from engine.data.frequencies import BLOCK, frequencies, runs
 from engine.data.schema import Column
-from engine.data.table import BLANK, Text, Values
+from engine.data.table import Table
 from engine.parameters import Array
 
 TOP = 10
@@ -25,61 +26,60 @@ MOSTLY_BLANK_SHARE = 0.5
 Found = dict[str, Any]
 
 
-def column_profile(column: Column, values: Values) -> Found:
-    """`{"type", "missing", "missing_share", "distinct", …, "warnings"}` of a column's values (m,).
+def column_profile(table: Table, column: Column) -> Found:
+    """`{"type", "missing", "missing_share", "distinct", …, "warnings"}` of one of the table's columns.
 
     Numbers have minimum, quartiles, maximum, mean, standard deviation (with n − 1), skewness and a histogram, None
     where one is too large for float64; text and booleans, and integers with few distinct values, their most frequent
     values with counts; text its mean and largest length in characters; moments minimum, quartiles, maximum and mean as
-    ISO 8601.
+    ISO 8601. Numbers are held in memory once, of texts eight bytes for each row and never the texts themselves.
     """
-    cells = values.codes if isinstance(values, Text) else values
+    rows = table.row_count
     found: Found = {
         "type": column.type,
         "missing": column.missing,
-        "missing_share": column.missing / len(cells) if len(cells) else 0.0,
+        "missing_share": column.missing / rows if rows else 0.0,
     }
-    if isinstance(values, Text):
-        counts = _counts(values)
-        found |= _levels(values, counts) | _lengths(values, counts)
-        most, could_identify = int(counts.max(initial=0)), True
-    elif column.type == "boolean":
-        text = Text(np.where(np.isnan(values), BLANK, values).astype(np.int64), (column.spell(0.0), column.spell(1.0)))
-        counts = _counts(text)
-        found |= _levels(text, counts)
-        most, could_identify = int(counts.max(initial=0)), False
+    if column.type == "text":
+        texts, most = _texts(table, column)
+        return found | texts | {"warnings": list(_warnings(found | texts, rows, most, could_identify=True))}
+    present = table.present(column.name)
+    could_identify = column.type == "integer" and _ascends(present)
+    present.sort()
+    if column.type == "boolean":
+        numbers, most = _booleans(column, present)
     else:
-        present = values[~np.isnan(values)] if np.isnan(values).any() else values
-        could_identify = column.type == "integer" and bool((present[1:] > present[:-1]).all())
         numbers, most = _numbers(column, present)
-        found |= _moments(numbers) if column.type == "datetime" else numbers
-    return found | {"warnings": list(_warnings(found, len(cells), most, could_identify=could_identify))}
+        numbers = _moments(numbers) if column.type == "datetime" else numbers
+    return found | numbers | {"warnings": list(_warnings(found | numbers, rows, most, could_identify=could_identify))}
 
 
 # Numbers -----------------------------------------------------------------------------------------------------------
 
 
-def _numbers(column: Column, present: Array) -> tuple[Found, int]:
-    """The numbers' profile, and how often the most frequent of them occurs."""
-    if not present.size:
-        return {"distinct": 0}, 0
-    places, most = _places(column, present)
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean = present.mean()
-        deviation = present.std(ddof=1) if present.size > 1 else 0.0
-    moments: Found = {
-        "mean": _finite(mean),
-        "standard_deviation": _finite(deviation),
-        "skewness": None if places["distinct"] == 1 else _skewness(present, float(mean)),
+def _ascends(values: Array) -> bool:
+    return all(
+        bool((values[start + 1 : start + 1 + BLOCK] > values[start : start + BLOCK][: len(values) - start - 1]).all())
+        for start in range(0, len(values) - 1, BLOCK)
+    )
+
+
+def _booleans(column: Column, ordered: Array) -> tuple[Found, int]:
+    counts = [len(ordered) - int(np.count_nonzero(ordered)), int(np.count_nonzero(ordered))]
+    found = {
+        "distinct": sum(count > 0 for count in counts),
+        "top": _top([column.spell(0.0), column.spell(1.0)], np.array(counts)),
     }
-    return places | moments, most
+    return found, max(counts)
 
 
-def _places(column: Column, present: Array) -> tuple[Found, int]:
-    """What the numbers' order tells, and how often the most frequent of them occurs."""
-    ordered = np.sort(present)
+def _numbers(column: Column, ordered: Array) -> tuple[Found, int]:
+    """The profile of numbers in ascending order, which it may disarrange, and how often the most frequent occurs."""
+    if not ordered.size:
+        return {"distinct": 0}, 0
     found, most = _repeats(column, ordered)
     found |= {"minimum": float(ordered[0]), "maximum": float(ordered[-1]), "histogram": _histogram(ordered)}
+    found |= _shape(ordered, is_constant=found["distinct"] == 1)
     with np.errstate(over="ignore", invalid="ignore"):
         quartiles = np.quantile(ordered, [0.25, 0.5, 0.75], overwrite_input=True)
     return found | {"quartiles": [_finite(quartile) for quartile in quartiles]}, most
@@ -87,12 +87,16 @@ def _places(column: Column, present: Array) -> tuple[Found, int]:
 
 def _repeats(column: Column, ordered: Array) -> tuple[Found, int]:
     """How many numbers differ, and how often each of a few and the most frequent occurs."""
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    counts = np.diff(starts, append=len(ordered))
-    found: Found = {"distinct": len(starts)}
-    if column.type == "integer" and len(starts) <= FEW:
-        found["top"] = _top([column.spell(value) for value in ordered[starts]], counts)
-    return found, int(counts.max())
+    distinct, most, few, of_few = 0, 0, list[float](), list[int]()
+    for values, counts in runs(ordered):
+        distinct, most = distinct + len(values), max(most, int(counts.max()))
+        if distinct <= FEW:
+            few += values.tolist()
+            of_few += counts.tolist()
+    found: Found = {"distinct": distinct}
+    if column.type == "integer" and distinct <= FEW:
+        found["top"] = _top([column.spell(value) for value in few], np.array(of_few))
+    return found, most
 
 
 def _moments(found: Found) -> Found:
@@ -103,14 +107,27 @@ def _moments(found: Found) -> Found:
     return found | places | {"quartiles": [iso(quartile) for quartile in found["quartiles"]]}
 
 
-def _skewness(present: Array, mean: float) -> float | None:
-    """The mean of ((x − mean)/σ)³ with σ² the mean of (x − mean)²: Fisher and Pearson's g₁."""
+def _shape(present: Array, *, is_constant: bool) -> Found:
+    """Mean, standard deviation, and skewness: the mean of ((x − mean)/σ)³ with σ² the mean of (x − mean)², g₁."""
     with np.errstate(all="ignore"):
-        away = present - mean
-        away /= np.sqrt(np.mean(away * away))
-        cubes = away * away
-        cubes *= away
-        return _finite(float(np.mean(cubes)))
+        mean = present.mean()
+        square, n = _power(present, mean, 1.0, 2), len(present)
+        deviation = np.sqrt(square / (n - 1)) if n > 1 else 0.0
+        skewness = _power(present, mean, np.sqrt(square / n), 3) / n
+    return {
+        "mean": _finite(mean),
+        "standard_deviation": _finite(deviation),
+        "skewness": None if is_constant else _finite(skewness),
+    }
+
+
+def _power(present: Array, mean: float, scale: float, exponent: int) -> np.float64:
+    """The sum of ((x − mean)/scale) to a power, a block at a time."""
+    total = np.float64(0)
+    for start in range(0, len(present), BLOCK):
+        away = (present[start : start + BLOCK] - mean) / scale
+        total += np.prod([away] * exponent, axis=0).sum()
+    return total
 
 
 def _histogram(ordered: Array) -> Found:
@@ -133,22 +150,22 @@ def _finite(value: float) -> float | None:
 # Texts -------------------------------------------------------------------------------------------------------------
 
 
-def _levels(text: Text, counts: Array) -> Found:
-    return {"distinct": int((counts > 0).sum()), "top": _top(text.levels, counts)}
-
-
-def _lengths(text: Text, counts: Array) -> Found:
-    if not counts.any():
-        return {"mean_length": None, "maximum_length": None}
-    lengths = np.fromiter(map(len, text.levels), np.int64, len(text.levels))
+def _texts(table: Table, column: Column) -> tuple[Found, int]:
+    """The profile of texts, and how often the most frequent of them occurs."""
+    characters, longest = 0, 0
+    for _, text in table.texts(column.name):
+        counts = np.bincount(text.codes[text.codes >= 0], minlength=len(text.levels))
+        lengths = np.fromiter(map(len, text.levels), np.int64, len(text.levels))
+        characters += int((lengths * counts).sum())
+        longest = max(longest, int(lengths[counts > 0].max(initial=0)))
+    present = table.row_count - column.missing
+    found = frequencies(lambda: ((text, None) for _, text in table.texts(column.name)), table.row_count, TOP)
     return {
-        "mean_length": float((lengths * counts).sum() / counts.sum()),
-        "maximum_length": int(lengths[counts > 0].max()),
-    }
-
-
-def _counts(text: Text) -> Array:
-    return np.bincount(text.codes[text.codes >= 0], minlength=len(text.levels))
+        "distinct": found.distinct,
+        "top": [{"value": text, "count": count} for text, count in found.top],
+        "mean_length": characters / present if present else None,
+        "maximum_length": longest if present else None,
+    }, max((count for _, count in found.top), default=0)
 
 
 def _top(levels: Sequence[str], counts: Array) -> list[Found]:

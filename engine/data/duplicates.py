@@ -1,103 +1,118 @@
-"""Equal rows: found by a hash of each, built a column at a time, and then compared."""
+"""Equal rows: found by a hash of each, built a column at a time, and then compared.
 
-from collections.abc import Iterable
+Beside the hashes this takes little memory: rows are looked at in parts that their hashes decide.
+"""
+
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from engine.data.table import Text, Values
+from engine.data.frequencies import level_hashes
+from engine.data.table import Table, Text, Values
 from engine.parameters import Array
 
 _BLOCK = 1 << 16
 """Rows hashed together: what they need stays in the cache."""
+_PART_ROWS = 1 << 20
+"""About so many rows are compared together."""
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
 
 
 class RowHashes:
-    """A 64-bit hash for each row, (m,) uint64, of the columns added so far.
+    """A 64-bit hash for each row, (m,) uint64, of some columns of a table.
 
     Each column's bits are xored into the hash, which is then mixed as in SplitMix64 (Steele, Lea and Flood, "Fast
-    splittable pseudorandom number generators", 2014). Different rows may meet in one hash: `equal_rows` decides.
+    splittable pseudorandom number generators", 2014). Blanks are equal to each other, and so are 0 and −0. Different
+    rows may meet in one hash: `equal_rows` decides.
     """
 
-    def __init__(self, row_count: int) -> None:
-        self.values = np.zeros(row_count, np.uint64)
+    def __init__(self, table: Table, names: Sequence[str]) -> None:
+        self.table, self.names = table, names
+        self.values = np.zeros(table.row_count, np.uint64)
+        for name in names:
+            for rows, values in table.stretches(name):
+                for start in range(rows.start, rows.stop, _BLOCK):
+                    place = start - rows.start
+                    self._add(start, _bits(values, slice(place, place + _BLOCK)))
 
-    def add(self, column: Values) -> None:
-        """Mix in the cells of one column (m,): blanks are equal to each other, and so are 0 and −0."""
-        cells = _cells(column)
-        for start in range(0, len(cells), _BLOCK):
-            hashes = self.values[start : start + _BLOCK]
-            hashes ^= _bits(cells[start : start + _BLOCK])
-            hashes += _STEP
-            hashes ^= hashes >> np.uint64(30)
-            hashes *= _FIRST
-            hashes ^= hashes >> np.uint64(27)
-            hashes *= _SECOND
-            hashes ^= hashes >> np.uint64(31)
+    def _add(self, start: int, bits: Array) -> None:
+        hashes = self.values[start : start + len(bits)]
+        hashes ^= bits
+        hashes += _STEP
+        hashes ^= hashes >> np.uint64(30)
+        hashes *= _FIRST
+        hashes ^= hashes >> np.uint64(27)
+        hashes *= _SECOND
+        hashes ^= hashes >> np.uint64(31)
 
     def distinct(self, rows: Array) -> int:
         """How many different hashes these rows have."""
-        ordered = np.sort(self.values[rows])
-        return min(len(rows), 1) + int((ordered[1:] != ordered[:-1]).sum())
+        return sum(int(np.unique(self.values[part]).size) for (part,) in self.parts(rows))
+
+    def parts(self, *sets: Array) -> Iterator[tuple[Array, ...]]:
+        """Sets of rows in parts: those of one hash come together, each set's in their order."""
+        count = 1
+        while max(map(len, sets), default=0) > count * _PART_ROWS:
+            count *= 2
+        for number in range(count):
+            yield tuple(self._part(rows, number, count) for rows in sets)
+
+    def _part(self, rows: Array, number: int, count: int) -> Array:
+        if count == 1:
+            return rows
+        blocks = (rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK))
+        return np.concatenate([block[self.values[block] % np.uint64(count) == number] for block in blocks])
 
 
-def duplicates(hashes: RowHashes, columns: Iterable[Values]) -> Array:
-    """The numbers of the rows that equal an earlier one. `columns` are those that were hashed."""
-    rows, firsts = _repeats(hashes.values)
-    return rows[equal_rows(columns, rows, firsts)]
+def duplicates(hashes: RowHashes) -> Array:
+    """The numbers of the rows that equal an earlier one."""
+    rows = np.arange(len(hashes.values), dtype=np.int32)
+    repeats = [_repeats(part, hashes.values[part]) for (part,) in hashes.parts(rows)]
+    later, firsts = (np.concatenate(found) for found in zip(*repeats, strict=True))
+    return later[equal_rows(hashes.table, hashes.names, later, firsts)]
 
 
-def known_rows(hashes: RowHashes, columns: Iterable[Values], rows: Array, among: Array) -> Array:
-    """Which of these rows equal one of the rows `among`: their numbers. `columns` are those that were hashed."""
-    wanted, known = hashes.values[rows], np.sort(hashes.values[among])
-    if not _are_in(np.sort(wanted), known).any():
-        return rows[:0]
-    twins = among[np.argsort(hashes.values[among], kind="stable")]
-    found = _are_in(wanted, known)
-    rows, twins = rows[found], twins[np.searchsorted(known, wanted[found])]
-    return rows[equal_rows(columns, rows, twins)]
+def known_rows(hashes: RowHashes, rows: Array, among: Array) -> Array:
+    """Which of these rows equal one of the rows `among`: their numbers."""
+    pairs = []
+    for some, others in hashes.parts(rows, among):
+        order = np.argsort(hashes.values[others], kind="stable")
+        known, wanted = hashes.values[others][order], hashes.values[some]
+        places = np.minimum(np.searchsorted(known, wanted), max(len(known) - 1, 0))
+        found = known[places] == wanted if len(known) else np.zeros(len(wanted), bool)
+        pairs.append((some[found], others[order][places[found]]))
+    known, twins = (np.concatenate(found) for found in zip(*pairs, strict=True))
+    return known[equal_rows(hashes.table, hashes.names, known, twins)]
 
 
-def equal_rows(columns: Iterable[Values], first: Array, second: Array) -> Array:
-    """For each pair of row numbers, whether every column has equal cells in both. Reads no column if there are none."""
+def equal_rows(table: Table, names: Sequence[str], first: Array, second: Array) -> Array:
+    """For each pair of row numbers, whether these columns have equal cells in both. Reads none if there are none."""
     equal = np.ones(len(first), bool)
-    if not len(first):
-        return equal
-    for column in columns:
-        cells = _cells(column)
-        equal &= _bits(cells[first]) == _bits(cells[second])
+    for name in names if len(first) else ():
+        bits = np.empty(table.row_count, np.uint64)
+        for rows, values in table.stretches(name):
+            bits[rows] = _bits(values, slice(None))
+        for start in range(0, len(first), _BLOCK):
+            pairs = slice(start, start + _BLOCK)
+            equal[pairs] &= bits[first[pairs]] == bits[second[pairs]]
     return equal
 
 
-def _repeats(hashes: Array) -> tuple[Array, Array]:
+def _repeats(rows: Array, hashes: Array) -> tuple[Array, Array]:
     """The rows whose hash an earlier row has, and for each the first row that has it."""
-    ordered = np.sort(hashes)
-    shared = ordered[1:][ordered[1:] == ordered[:-1]]
-    rows = np.flatnonzero(np.isin(hashes, shared)) if shared.size else np.empty(0, np.int64)
-    _, first, group = np.unique(hashes[rows], return_index=True, return_inverse=True)
-    firsts = rows[first[group]]
-    is_later = rows != firsts
-    return rows[is_later], firsts[is_later]
+    order = np.argsort(hashes, kind="stable")
+    ordered = hashes[order]
+    is_first = np.concatenate([np.ones(min(1, len(rows)), bool), ordered[1:] != ordered[:-1]])
+    firsts = order[is_first][np.cumsum(is_first) - 1]
+    return rows[order[~is_first]], rows[firsts[~is_first]]
 
 
-def _are_in(wanted: Array, ordered: Array) -> Array:
-    places = np.searchsorted(ordered, wanted)
-    inside = places < len(ordered)
-    found = np.zeros(len(wanted), bool)
-    found[inside] = ordered[places[inside]] == wanted[inside]
-    return found
-
-
-def _cells(column: Values) -> Array:
-    return column.codes if isinstance(column, Text) else column
-
-
-def _bits(cells: Array) -> Array:
-    """The cells as uint64, equal where they are."""
-    if cells.dtype.kind != "f":
-        return cells.astype(np.int64).view(np.uint64)
-    plain: Array = cells + 0.0  # −0 becomes 0
+def _bits(values: Values, rows: slice) -> Array:
+    """The cells of some rows as uint64, equal where they are: of texts the hashes."""
+    if isinstance(values, Text):
+        return level_hashes(values)[values.codes[rows]].view(np.uint64)
+    plain: Array = values[rows] + 0.0  # −0 becomes 0
     plain[np.isnan(plain)] = np.nan  # whatever its bits were
     return plain.view(np.uint64)

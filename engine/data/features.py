@@ -1,14 +1,15 @@
 """Features: the columns learned from, and what the training rows say about each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
 from engine.data.datetime_parts import datetime_parts, part_names
+from engine.data.frequencies import frequencies
 from engine.data.schema import Column, ColumnType
-from engine.data.table import BLANK, UNKNOWN, Table, Text
+from engine.data.table import BLANK, STRETCH_ROWS, UNKNOWN, Table, Text
 from engine.encodings import (
     CategoryEncoding,
     DatetimeEncoding,
@@ -122,7 +123,8 @@ def fit_feature(
     asked = spec.columns.get(column.name)
     encoding = asked or _default(column, spec)
     if isinstance(encoding, CategoryEncoding):
-        return _fit_category(table.text(column.name), column, rows, warnings, encoding, is_asked=asked is not None)
+        text, distinct = _levels(table, column, rows, max(encoding.max_levels, len(encoding.order or ()) + 1))
+        return _fit_category(text, distinct, column, rows, warnings, encoding, is_asked=asked is not None)
     place = f"preprocessing.columns.{column.name}"
     if column.type == "text":
         raise DataError(place, f"expected category, as {column.name} is text, got {encoding.type}", code="not_numbers")
@@ -268,34 +270,81 @@ def _fit_datetime(seconds: Array, column: Column, warnings: list[str], encoding:
         return None
     fill = float(np.quantile(present, 0.5, method="lower"))
     filled = np.where(np.isnan(seconds), fill, seconds)
-    kept: list[DatetimePart] = []
-    for part in get_args(DatetimePart):
-        if part in encoding.parts and np.ptp(datetime_parts(filled, (part,)), axis=0).max() > 1e-9:
-            kept.append(part)
-    numbers = datetime_parts(filled, kept)
-    scales = numbers.std(axis=0)
+    blocks = [filled[start : start + STRETCH_ROWS] for start in range(0, len(filled), STRETCH_ROWS)]
+    asked = [part for part in get_args(DatetimePart) if part in encoding.parts]
+    kept = [part for part in asked if _varies(datetime_parts(block, (part,)) for block in blocks)]
+    means, scales = _mean_and_deviation(datetime_parts(block, kept) for block in blocks)
     return Feature(
         column.name,
         column.type,
         fill,
         encoding="datetime",
         parts=tuple(kept),
-        means=tuple(numbers.mean(axis=0).tolist()),
+        means=tuple(means.tolist()),
         scales=tuple(np.where(scales > 0, scales, 1.0).tolist()),
     )
+
+
+def _varies(blocks: Iterable[Array]) -> bool:
+    """Whether any of the numbers in blocks (m, n) does, beyond rounding."""
+    lowest, highest = zip(*((block.min(axis=0), block.max(axis=0)) for block in blocks), strict=True)
+    return bool((np.max(highest, axis=0) - np.min(lowest, axis=0)).max() > 1e-9)
+
+
+def _mean_and_deviation(blocks: Iterable[Array]) -> tuple[Array, Array]:
+    """Of each column (n,) of blocks (m, n): joined as in Chan, Golub & LeVeque 1979, Updating formulae, eq. 2.1."""
+    count, mean, square = 0, np.float64(0), np.float64(0)
+    for block in blocks:
+        of_block, rows = block.mean(axis=0), len(block)
+        away = of_block - mean
+        square = square + block.var(axis=0) * rows + away * away * (count * rows / (count + rows))
+        mean = mean + away * (rows / (count + rows))
+        count += rows
+    return np.asarray(mean), np.sqrt(square / count)
 
 
 # Categories --------------------------------------------------------------------------------------------------------
 
 
+def _levels(table: Table, column: Column, rows: Array, most: int) -> tuple[Text, int]:
+    """The column as text, and how many texts the training rows have.
+
+    Of one that is too large to be held in memory, at least the `most` most frequent texts of those rows have a code.
+    """
+    if table.keeps(column.name) or column.type != "text":
+        text = table.text(column.name)
+        return text, int(np.count_nonzero(_counts(text, rows)))
+    trains = np.zeros(table.row_count, bool)
+    trains[rows] = True
+    read = lambda: ((text, trains[stretch]) for stretch, text in table.texts(column.name))  # noqa: E731
+    found = frequencies(read, len(rows), most)
+    levels = tuple(text for text, _ in found.top)
+    codes = np.empty(table.row_count, np.int32)
+    for stretch, text in table.texts(column.name):
+        codes[stretch] = codes_of(text, levels)
+    return Text(codes, levels), found.distinct
+
+
+def _counts(text: Text, rows: Array) -> Array:
+    """How many of the rows have each level."""
+    codes = text.codes[rows]
+    return np.bincount(codes[codes >= 0], minlength=len(text.levels))
+
+
 def _fit_category(
-    text: Text, column: Column, rows: Array, warnings: list[str], encoding: CategoryEncoding, *, is_asked: bool
+    text: Text,
+    distinct: int,
+    column: Column,
+    rows: Array,
+    warnings: list[str],
+    encoding: CategoryEncoding,
+    *,
+    is_asked: bool,
 ) -> Feature | None:
     codes = text.codes[rows]
-    if encoding.missing == "refuse" and (codes < 0).any():
-        raise _blank_refused(column.name, rows[np.flatnonzero(codes < 0)[0]])
-    counts = np.bincount(codes[codes >= 0], minlength=len(text.levels))
-    distinct = int((counts > 0).sum())
+    if encoding.missing == "refuse" and (codes == BLANK).any():
+        raise _blank_refused(column.name, rows[np.flatnonzero(codes == BLANK)[0]])
+    counts = _counts(text, rows)
     if encoding.order is None and (reason := _useless(column.name, codes, distinct, encoding, is_asked)):
         warnings.append(reason)
         return None
@@ -334,9 +383,10 @@ def _fit_category(
 
 def _useless(name: str, codes: Array, distinct: int, encoding: CategoryEncoding, is_asked: bool) -> str | None:
     """Why nothing can be learned from the column."""
-    tells_blanks = encoding.missing == "level" and bool((codes < 0).any())
+    has_blanks = bool((codes == BLANK).any())
+    tells_blanks = encoding.missing == "level" and has_blanks
     if distinct + tells_blanks < 2:
-        if distinct == 1 and (codes < 0).any():
+        if distinct == 1 and has_blanks:
             return f"{name}: the same in every training row that has it; dropped"
         return f"{name}: {'blank' if distinct == 0 else 'the same'} in every training row; dropped"
     if not is_asked and distinct > 20 and distinct > 0.5 * len(codes):
@@ -361,9 +411,14 @@ def _check_order(text: Text, counts: Array, order: Sequence[str], name: str) -> 
 
 def feature_codes(text: Text, feature: Feature) -> Array:
     """For each row the place of its text among the feature's levels; BLANK or UNKNOWN else."""
-    places = {level: place for place, level in enumerate(feature.levels)}
-    mapping = np.array([places.get(level, UNKNOWN) for level in text.levels] + [BLANK], np.int64)
-    return mapping[text.codes]
+    return codes_of(text, feature.levels)
+
+
+def codes_of(text: Text, levels: Sequence[str]) -> Array:
+    """For each row (m,) the place of its text among these levels; BLANK or UNKNOWN else."""
+    places = {level: place for place, level in enumerate(levels)}
+    mapping = np.array([*(places.get(level, UNKNOWN) for level in text.levels), UNKNOWN, BLANK], np.int32)
+    return mapping[text.codes]  # the last two places are what BLANK and UNKNOWN count from the end
 
 
 def _blank_refused(name: str, row: int) -> DataError:

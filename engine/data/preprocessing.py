@@ -14,12 +14,12 @@ import numpy.typing as npt
 
 from engine.data.cells import class_cells, number_cells, number_columns, text_cells, without
 from engine.data.encoder import Encoder
-from engine.data.features import Feature, feature_codes, fit_feature, fit_places
+from engine.data.features import Feature, codes_of, feature_codes, fit_feature, fit_places
 from engine.data.notices import Notices
 from engine.data.outputs import Output
 from engine.data.refusals import refused_levels, refused_numbers
 from engine.data.splits import Split, named_parts, split_by_time, split_rows, times_of
-from engine.data.table import BLANK, UNKNOWN, Table, Text
+from engine.data.table import STRETCH_ROWS, Table, Text
 from engine.data.targets import Target, class_target, number_target, target_facts
 from engine.data.weights import fit_class_weights, weights_of
 from engine.defaults import split_of
@@ -104,7 +104,8 @@ class Preprocessing:
         """The numbers of the rows that have every target."""
         present = np.ones(table.row_count, bool)
         for target in self.targets:
-            present &= ~_is_blank(table, target.name)
+            for rows, values in table.stretches(target.name):
+                present[rows] &= values.codes >= 0 if isinstance(values, Text) else ~np.isnan(values)
         return np.flatnonzero(present)
 
     def split(self, table: Table) -> Split:
@@ -182,17 +183,20 @@ class Preprocessing:
 
     def check(self, table: Table, split: Split, *, dtype: npt.DTypeLike) -> None:
         """Refuse weights that are none, and numbers of any part that the dtype can't hold once they are scaled."""
-        for part in (split.train, split.validation, split.test):
+        parts = (split.train, split.validation, split.test)
+        for part in parts:
             self.weights(table, part)
-        rows = np.concatenate([split.train, split.validation, split.test])
+        some = [rows[start : start + STRETCH_ROWS] for rows in parts for start in range(0, len(rows), STRETCH_ROWS)]
         problems = list[DataError]()
         for feature in self.encoder.numeric:
-            with np.errstate(over="ignore"):  # to infinity
-                scaled = (feature.transformed(table.numbers(feature.name, rows)) - feature.mean) / feature.scale
-                problems += _too_far(scaled.astype(dtype)[:, np.newaxis], (feature.name,), rows)
+            for rows in some:
+                with np.errstate(over="ignore"):  # to infinity
+                    scaled = (feature.transformed(table.numbers(feature.name, rows)) - feature.mean) / feature.scale
+                    problems += _too_far(scaled.astype(dtype)[:, np.newaxis], (feature.name,), rows)
         for target in self.targets if self.facts.kind == "regression" else ():
-            scaled = _scaled(table.numbers(target.name, rows), target, dtype)
-            problems += _too_far(scaled[:, np.newaxis], (target.name,), rows)
+            for rows in some:
+                scaled = _scaled(table.numbers(target.name, rows), target, dtype)
+                problems += _too_far(scaled[:, np.newaxis], (target.name,), rows)
         raise_all(problems)
 
     def encode_features(self, table: Table, numbers: Array | None = None, *, dtype: npt.DTypeLike) -> Array:
@@ -389,10 +393,7 @@ class Preprocessing:
 
     def _codes(self, table: Table, target: Target, rows: Array) -> Array:
         """For each of the rows the place of its class."""
-        text = table.text(target.name, rows)
-        places = {name: place for place, name in enumerate(target.classes)}
-        mapping = np.array([places.get(level, UNKNOWN) for level in text.levels] + [BLANK], np.int64)
-        return mapping[text.codes]
+        return codes_of(table.text(target.name, rows), target.classes)
 
     def _class_outputs(self, codes: Sequence[Array], dtype: npt.DTypeLike, n_out: int | None) -> Array:
         if self.facts.kind == "multiclass" or n_out == 2 > self.facts.outputs:
@@ -460,11 +461,6 @@ def _too_far(values: Array, names: Sequence[str], rows: Array | None = None) -> 
 def _feature_names(table: Table, spec: RunSpec) -> Sequence[str]:
     kept_out = {*spec.target, *spec.split.columns, spec.weight}
     return spec.features or [name for name in table.schema.names if name not in kept_out]
-
-
-def _is_blank(table: Table, name: str) -> Array:
-    values = table.values(name)
-    return values.codes < 0 if isinstance(values, Text) else np.isnan(values)
 
 
 def _split_warnings(table: Table, split: Split, draft: Preprocessing) -> list[str]:

@@ -1,6 +1,7 @@
 """The profile of a table: what one would look at first, column by column and of the whole."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from engine.data.column_profile import column_profile, warning
@@ -18,15 +19,12 @@ def profile(table: Table) -> dict[str, Any]:
     """`{"rows", "columns": {name: {…}}, "duplicate_rows": {"count", "share"}, "groups": […], "warnings": […]}`.
 
     Columns are as `column_profile` and groups as `groups` have them. Duplicate rows are those that equal an earlier one
-    in every column. A warning is `{"code", "detail"}`. One column is held in memory at a time.
+    in every column. A warning is `{"code", "detail"}`. No more of the table is held in memory at a time than one column
+    of numbers, and no text that is not told.
     """
-    columns, hashes = {}, RowHashes(table.row_count)
-    for column in table.schema.columns:
-        values = table.read(column, slice(None))
-        columns[column.name] = column_profile(column, values)
-        hashes.add(values)
-        del values  # before the next is read
-    count = len(duplicates(hashes, (table.read(column, slice(None)) for column in table.schema.columns)))
+    table = replace(table, kept_bytes=0)
+    columns = {column.name: column_profile(table, column) for column in table.schema.columns}
+    count = len(duplicates(RowHashes(table, table.schema.names)))
     share = count / table.row_count if table.row_count else 0.0
     return {
         "rows": table.row_count,

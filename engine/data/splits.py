@@ -45,6 +45,7 @@ def split_rows(
     The rows are ordered by random words of the seeded generator itself, not by a shuffle whose method may change.
     """
     order = np.argsort(generator(seed, "split").bit_generator.random_raw(row_count), kind="stable")
+    order = order.astype(np.int32) if row_count <= np.iinfo(np.int32).max else order
     if groups is not None:
         return _of_groups(_grouped(order, groups), spec)
     bundles = [order] if strata is None else _by_value(order, strata[order])
@@ -110,7 +111,7 @@ def named_parts(table: Table, name: str, rows: Array) -> Split:
 
 
 def _split(**parts: Sequence[Array]) -> Split:
-    return Split(**{name: np.sort(np.concatenate(rows)) for name, rows in parts.items()})
+    return Split(**{name: np.sort(np.concatenate(rows)).astype(np.int64) for name, rows in parts.items()})
 
 
 def _grouped(order: Array, groups: Array) -> list[Array]:

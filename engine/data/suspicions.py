@@ -185,11 +185,9 @@ def _flatness(target: Target, y: Array) -> Iterator[str]:
 
 def _known(table: Table, split: Split, features: Sequence[Feature]) -> Iterator[str]:
     """Parts that hold rows with the features of training rows, unless the features take few values together."""
-    hashes, names = RowHashes(table.row_count), [feature.name for feature in features]
-    for name in names:
-        hashes.add(table.values(name))
+    hashes = RowHashes(table, [feature.name for feature in features])
     held_out = np.concatenate([split.validation, split.test])
-    found = known_rows(hashes, (table.values(name) for name in names), held_out, split.train)
+    found = known_rows(hashes, held_out, split.train)
     if not found.size or hashes.distinct(split.train) * ROWS_PER_COMBINATION <= len(split.train):
         return
     for part in ("validation", "test"):

@@ -1,6 +1,6 @@
 """A table: typed columns over NumPy arrays, read only when asked for, and kept only while that takes little memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,8 @@ FAR = 1_000
 """Rows further apart than so many are read by themselves."""
 KEPT_BYTES = 64 * 1024**2
 """So much of a table's columns is kept once it was read."""
+STRETCH_ROWS = 1 << 17
+"""So many rows are read at a time of a column that is too large to be kept."""
 TEXT_BYTES, NUMBER_BYTES = 4, 8
 """Of a cell that is kept: the code of a text, and float64."""
 UNKNOWN, BLANK = -2, -1
@@ -42,6 +44,8 @@ class Table:
     read: Callable[[Column, slice], Values] = field(repr=False)
     na: tuple[str, ...] = ()
     """Spellings of a blank in its file, beside the usual ones."""
+    kept_bytes: int = KEPT_BYTES
+    """How much of its columns may be kept once it was read."""
     _values: dict[str, Values] = field(default_factory=dict, repr=False)
     _kept_bytes: int = field(default=0, repr=False)
 
@@ -55,8 +59,39 @@ class Table:
             return self.read(self.schema.column(name), slice(None)) if kept is None else kept
         if kept is not None:
             return _taken(kept, rows)
+        if len(rows) > STRETCH_ROWS and self.schema.column(name).type != "text" and (rows[1:] > rows[:-1]).all():
+            return self._taken_by_stretches(name, rows)
         first, stop = (int(rows.min()), int(rows.max()) + 1) if len(rows) else (0, 0)
         return _taken(self.read(self.schema.column(name), slice(first, stop)), rows - first if first else rows)
+
+    def stretches(self, name: str) -> Iterator[tuple[slice, Values]]:
+        """The column's values and where they stand, in stretches; all at once if it is kept."""
+        kept = self._kept(name)
+        if kept is not None:
+            yield slice(0, self.row_count), kept
+            return
+        column = self.schema.column(name)
+        for start in range(0, self.row_count, STRETCH_ROWS):
+            rows = slice(start, min(start + STRETCH_ROWS, self.row_count))
+            yield rows, self.read(column, rows)
+
+    def present(self, name: str) -> Array:
+        """The values of a column that is not text without its blanks, (n,) float64, for the caller to overwrite."""
+        found, count = np.empty(self.row_count), 0
+        for _, values in self.stretches(name):
+            if isinstance(values, Text):
+                raise TypeError(f"expected a column of numbers, {name} is text")
+            kept = values[~np.isnan(values)]
+            found[count : count + len(kept)] = kept
+            count += len(kept)
+        return found[:count]
+
+    def texts(self, name: str) -> Iterator[tuple[slice, Text]]:
+        """A column of text in stretches, as `stretches` has them."""
+        for rows, values in self.stretches(name):
+            if not isinstance(values, Text):
+                raise TypeError(f"expected a column of text, {name} holds numbers")
+            yield rows, values
 
     def numbers(self, name: str, rows: Array | None = None) -> Array:
         """The values of a column that is not text, (m,) float64."""
@@ -77,12 +112,24 @@ class Table:
         codes[present] = places
         return Text(codes, tuple(column.spell(value) for value in distinct))
 
+    def _taken_by_stretches(self, name: str, rows: Array) -> Array:
+        """The numbers of many rows that ascend: what is read besides is a stretch at a time."""
+        found = np.empty(len(rows))
+        for stretch, values in self.stretches(name):
+            first, stop = np.searchsorted(rows, (stretch.start, stretch.stop))
+            found[first:stop] = np.asarray(values)[rows[first:stop] - stretch.start]
+        return found
+
+    def keeps(self, name: str) -> bool:
+        """Whether the whole column is small enough to be held in memory."""
+        return self._kept(name) is not None
+
     def _kept(self, name: str) -> Values | None:
         """The column, read once, if there is room for it."""
         if name not in self._values:
             column = self.schema.column(name)
             size = self.row_count * (TEXT_BYTES if column.type == "text" else NUMBER_BYTES)
-            if self._kept_bytes + size > KEPT_BYTES:
+            if self._kept_bytes + size > self.kept_bytes:
                 return None
             self._values[name] = self.read(column, slice(None))
             self._kept_bytes += size

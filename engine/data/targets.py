@@ -6,8 +6,9 @@ from typing import Literal
 import numpy as np
 
 from engine.data.features import mean_and_scale
+from engine.data.frequencies import frequencies, runs
 from engine.data.schema import ColumnType
-from engine.data.table import Table, Text
+from engine.data.table import Table
 from engine.encodings import TargetEncoding
 from engine.errors import DataError, SpecError, raise_all
 from engine.losses import LOSSES
@@ -100,12 +101,13 @@ def _kind(table: Table, name: str, spec: RunSpec) -> str:
         raise DataError(
             "target", f"expected numbers or classes to learn, but {name} holds dates and times", code="datetime_target"
         )
-    values = table.values(name)
-    if isinstance(values, Text):
-        present, distinct = int((values.codes >= 0).sum()), len(values.levels)
+    if column.type == "text":
+        present = table.row_count - column.missing
+        distinct = frequencies(lambda: ((text, None) for _, text in table.texts(name)), present, 1).distinct
     else:
-        kept = values[~np.isnan(values)]
-        present, distinct = len(kept), int(np.unique(kept).size)
+        values = table.present(name)
+        values.sort()
+        present, distinct = len(values), sum(len(different) for different, _ in runs(values))
     if present < 2:
         raise DataError(
             "target", f"expected at least 2 rows with a value in {name}, got {present}", code="empty_target"
@@ -155,8 +157,7 @@ def number_target(table: Table, name: str, rows: Array, loss: Choice, encoding: 
     if kind is None or kind.standardises:
         return Target(name, table.schema.column(name).type, mean=mean, scale=scale, transform=transform)
     try:
-        values = table.numbers(name)
-        kind(loss).check(values[~np.isnan(values), None])
+        kind(loss).check(table.present(name)[:, np.newaxis])
     except DataError as error:
         raise DataError("target", f"{name} under {loss.type}: {error.message}", code="impossible_target") from error
     return Target(name, table.schema.column(name).type)

@@ -18,6 +18,8 @@ from engine.data.readers.contents import BLOCK_BYTES, Block, Bounds, Contents, O
 from engine.data.readers.dialects import delimiter_of, encoding_of, first_not_utf8, recode, width_of
 from engine.errors import DataError
 
+NARROW, NARROW_BYTES = 100, BLOCK_BYTES // 4
+"""Of a file with at most so many columns only so much is read at once: pyarrow takes forty times as much for it."""
 _CLOSING = re.compile(rb'(?:[^"]++|"")*+"')
 """All of a cell up to the quote that ends it: two in a row stand for one within."""
 
@@ -35,14 +37,15 @@ def open_csv(source: Path, scratch: Path, options: Options, bounds: Bounds) -> C
     else:
         source = recode(source, scratch / "text", encoding)
     delimiter = options.delimiter or delimiter_of(source)
-    bounds.check(0, width_of(source, delimiter))
+    bounds.check(0, width := width_of(source, delimiter))
+    block_bytes = NARROW_BYTES if width <= NARROW else BLOCK_BYTES
     decimals = (options.decimal,) if options.decimal else (".",) if delimiter == "," else (".", ",")
-    first = _first_row(source, delimiter, bounds)
+    first = _first_row(source, delimiter, bounds, block_bytes)
     names, has_header = _header(first, decimals, options, warnings)
     check_names(names)
     return Contents(
         names,
-        partial(_blocks, source, delimiter, len(names), has_header),
+        partial(_blocks, source, delimiter, len(names), has_header, block_bytes),
         format={"delimiter": delimiter, "encoding": encoding, "header": has_header, "decimal": decimals[0]},
         warnings=tuple(warnings),
         decimals=decimals,
@@ -57,9 +60,9 @@ def open_tsv(source: Path, scratch: Path, options: Options, bounds: Bounds) -> C
 # The first row -----------------------------------------------------------------------------------------------------
 
 
-def _first_row(source: Path, delimiter: str, bounds: Bounds) -> list[str]:
+def _first_row(source: Path, delimiter: str, bounds: Bounds, block_bytes: int) -> list[str]:
     """The first row's cells."""
-    batches = _batches(source, delimiter, bounds.columns, skips_ragged=True)
+    batches = _batches(source, delimiter, bounds.columns, block_bytes, skips_ragged=True)
     first = next((batch for batch in batches if batch.num_rows), None)
     if first is None:
         raise _empty()
@@ -101,9 +104,9 @@ def _are_numbers(cells: Sequence[str], decimals: tuple[str, ...], options: Optio
 # Blocks of text ----------------------------------------------------------------------------------------------------
 
 
-def _blocks(source: Path, delimiter: str, width: int, has_header: bool) -> Iterator[Block]:
+def _blocks(source: Path, delimiter: str, width: int, has_header: bool, block_bytes: int) -> Iterator[Block]:
     is_first, last = has_header, ""
-    for batch in _batches(source, delimiter, width, skipped=int(has_header)):
+    for batch in _batches(source, delimiter, width, block_bytes, skipped=int(has_header)):
         data = batch.slice(1) if is_first and batch.num_rows else batch
         is_first = is_first and not batch.num_rows
         if batch.num_rows:
@@ -114,7 +117,7 @@ def _blocks(source: Path, delimiter: str, width: int, has_header: bool) -> Itera
 
 
 def _batches(
-    source: Path, delimiter: str, width: int, *, skipped: int = 0, skips_ragged: bool = False
+    source: Path, delimiter: str, width: int, block_bytes: int, *, skipped: int = 0, skips_ragged: bool = False
 ) -> Iterator[Any]:
     """Record batches of text columns f0, f1, …; so many rows stand before the first of data."""
     ragged: list[Any] = []
@@ -126,7 +129,7 @@ def _batches(
     try:
         reader = pa.csv.open_csv(
             source,
-            read_options=pa.csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, autogenerate_column_names=True),
+            read_options=pa.csv.ReadOptions(use_threads=False, block_size=block_bytes, autogenerate_column_names=True),
             parse_options=pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=refuse),
             convert_options=pa.csv.ConvertOptions(
                 column_types={f"f{place}": pa.string() for place in range(width)},
@@ -136,10 +139,10 @@ def _batches(
         )
         yield from reader
     except pa.ArrowInvalid as error:
-        raise _error(source, delimiter, str(error), ragged, skipped) from error
+        raise _error(source, delimiter, str(error), ragged, skipped, block_bytes) from error
 
 
-def _error(source: Path, delimiter: str, message: str, ragged: Sequence[Any], skipped: int) -> DataError:
+def _error(source: Path, delimiter: str, message: str, ragged: Sequence[Any], skipped: int, longest: int) -> DataError:
     if "Empty CSV" in message and _begins_empty(source):
         return _empty()
     if line := _open_quote(source, delimiter):
@@ -155,7 +158,7 @@ def _error(source: Path, delimiter: str, message: str, ragged: Sequence[Any], sk
             code="ragged",
         )
     if "straddling" in message or "Empty CSV" in message:  # of a first block that holds no whole row
-        return DataError("file", f"expected rows shorter than {BLOCK_BYTES} bytes, got a longer one", code="long_row")
+        return DataError("file", f"expected rows shorter than {longest} bytes, got a longer one", code="long_row")
     return DataError("file", f"expected comma-separated text: {message}", code="not_csv")
 
 

@@ -76,7 +76,8 @@ def test_a_file_that_is_read_as_windows_1252_is_said_to_be() -> None:
 
 
 def test_a_character_may_lie_across_what_is_read_at_once() -> None:
-    text = "x,y\n" + "a" * (8 * 1024 * 1024 - 100) + ",1\n" + "é" * 200 + ",2\n"
+    lines = "a" * 1_000_000 + ",1\n"
+    text = "x,y\n" + 8 * lines + "a" * (8 * 1024 * 1024 - 100 - 8 * len(lines)) + ",1\n" + "é" * 200 + ",2\n"
 
     found, _ = read_csv(text.encode())
     shifted, _ = read_csv(b"x,z\n" + text.encode()[4:] + b"b,3\n")

@@ -8,7 +8,6 @@ import pytest
 
 from engine.data import Column, Preprocessing, Schema, Table, matrix
 from engine.data import matrices as module
-from engine.data import table as tables
 from engine.parameters import Array
 from tests.engine.data.factories import spec
 
@@ -59,12 +58,13 @@ def test_a_stretch_that_can_not_be_encoded_leaves_nothing_behind(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_encoding_a_stretch_reads_no_more_of_a_large_table(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_encoding_a_stretch_reads_no_more_of_a_large_table() -> None:
     table = wide(1000, 3)
     preprocessing = Preprocessing.fit(table, spec("x0"))
-    monkeypatch.setattr(tables, "KEPT_BYTES", 0)
     read = list[slice]()
-    watched = Table(table.schema, table.row_count, lambda column, some: read.append(some) or table.read(column, some))
+    watched = Table(
+        table.schema, table.row_count, lambda column, some: read.append(some) or table.read(column, some), kept_bytes=0
+    )
 
     X = preprocessing.encode_features(watched, np.array([500, 503, 510]), dtype="float64")
 
