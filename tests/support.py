@@ -215,6 +215,13 @@ class Server:
         """The process ids of the processes that train."""
         return [child for pid in self.starters() for child in _children(pid)]
 
+    def processes(self) -> list[int]:
+        """The process ids of the server and of all that it started, and these."""
+        found = [self.process.pid]
+        for pid in found:
+            found += _children(pid)
+        return found
+
     def kill(self) -> None:
         """kill -9, the server alone."""
         self.process.kill()

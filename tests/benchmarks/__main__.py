@@ -1,5 +1,5 @@
 """`python -m tests.benchmarks training`, `predict`, `jobs`, `defaults`, `inspection`, `suspects`,
-`recording`, `doctor`: they only measure."""
+`recording`, `doctor`, `memory`: they only measure."""
 
 import argparse
 import os
@@ -51,7 +51,9 @@ def _options() -> argparse.Namespace:
     recording.add_argument("--workload", action="append", help="only this one; again for several")
     doctor = benchmarks.add_parser("doctor", help="what the doctor says of a zoo of sick and healthy runs")
     doctor.add_argument("--name", default="", help="only those whose names have this in them")
-    for each in (training, predict, jobs, defaults, inspection, suspects, recording, doctor):
+    memory = benchmarks.add_parser("memory", help="what a large CSV takes, in every process")
+    memory.add_argument("--megabytes", type=_positive, default=1000, help="of the file")
+    for each in (training, predict, jobs, defaults, inspection, suspects, recording, doctor, memory):
         each.add_argument("--threads", type=_positive, default=1, help="BLAS threads")
         each.add_argument("--json", action="store_true", help="print JSON for programs")
     return parser.parse_args()

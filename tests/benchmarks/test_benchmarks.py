@@ -37,6 +37,19 @@ def test_the_jobs_benchmark_times_scripts_and_runs() -> None:
     ]
 
 
+def test_a_large_table_is_ingested_in_the_memory_of_some_bytes_a_row() -> None:
+    command = [sys.executable, "-m", "tests.benchmarks", "memory", "--megabytes", "60", "--json"]
+
+    found = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+
+    assert [row["what"].split(",")[0] for row in found["rows"]] == [
+        "uploaded",
+        "a run planned: split",
+        "an epoch trained from rows on the disk",
+    ]
+    assert all(row["megabytes"] < 300 for row in found["rows"])
+
+
 @pytest.mark.parametrize("table", ["iris", "penguins", "diabetes"])
 def test_defaults_are_as_good_as_a_tuned_mlp(table: str) -> None:
     command = [sys.executable, "-m", "tests.benchmarks", "defaults", "--table", table, "--splits", "2", "--json"]
