@@ -15,10 +15,25 @@ LOSSES = ("train.loss", "validation.loss")
 """What a thinned curve shows where no series is asked for by name."""
 
 
-def columns(session: Session, run_id: str, *, keys: Sequence[str] | None, points: int | None) -> Columns:
-    """`{"epoch": […], "train.loss": […], …}`; with `points` thinned to the extremes of the series asked for."""
+def columns(
+    session: Session,
+    run_id: str,
+    *,
+    keys: Sequence[str] | None,
+    points: int | None,
+    first: int | None = None,
+    last: int | None = None,
+) -> Columns:
+    """`{"epoch": […], "train.loss": […], …}`; with `points` thinned to the extremes of the series asked for.
+
+    From the first to the last of these epochs, if they are given.
+    """
     runs.row_of(session, run_id)
-    reports = epochs.all_of(session, run_id)
+    reports = [
+        report
+        for report in epochs.all_of(session, run_id)
+        if (first is None or report[0] >= first) and (last is None or report[0] <= last)
+    ]
     names = list(dict.fromkeys(name for _, values in reports for name in values))
     unknown = [key for key in keys or () if key not in names and key != "epoch"]
     if unknown and reports:

@@ -4,7 +4,7 @@ Every chart has a title for those who don't see it, its axes' names with their u
 marks. Texts of users are escaped.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, isfinite, log10
 
@@ -12,8 +12,10 @@ from markupsafe import Markup
 
 from service.ui.numbers import number
 
-WIDTH, HEIGHT = 640.0, 280.0
-LEFT, RIGHT, TOP, BOTTOM = 64.0, 12.0, 28.0, 40.0
+WIDTH, HEIGHT = 540.0, 260.0
+LEFT, RIGHT, TOP, BOTTOM = 60.0, 12.0, 30.0, 40.0
+COLOURS = 10
+"""So many series are told apart."""
 
 Values = Sequence[float | None]
 
@@ -26,6 +28,10 @@ class Series:
     values: Values
     is_joined: bool = False
     """Whether the line goes on over what is None, as where several series have an x of their own."""
+    colour: int | None = None
+    """Its place among the colours, if not that among the series."""
+    is_faint: bool = False
+    """Whether it only stands behind another."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +83,12 @@ def lines(
     is_log: bool = False,
     mark: float | None = None,
     mark_label: str = "best",
+    has_legend: bool = True,
 ) -> Markup:
-    """Lines over the same x, with gaps where a value is none; `mark` is a place on x that is told."""
+    """Lines over the same x, with gaps where a value is none; `mark` is a place on x that is told.
+
+    The numbers go along as data of the marks, for a script that tells them.
+    """
     shown = [value for each in series for value in each.values if value is not None and _is_shown(value, is_log)]
     if not shown or not x:
         return _nothing(title)
@@ -105,22 +115,36 @@ def lines(
             )
         )
     for place, each in enumerate(series):
-        for points in _stretches(x, each.values, across, up, is_joined=each.is_joined):
-            if len(points) == 1:
-                parts.append(
-                    Markup('<circle class="s{}" cx="{}" cy="{}" r="2.5"/>').format(place, *points[0].split(","))
-                )
-            else:
-                parts.append(Markup('<polyline class="s{}" points="{}"/>').format(place, " ".join(points)))
-        gone = [here for here, value in zip(x, each.values, strict=True) if value is not None and not isfinite(value)]
-        for here in gone[:1]:
-            parts.append(
-                Markup('<text class="gap" x="{:.1f}" y="{}">not finite from {} on</text>').format(
-                    across.at(here), TOP + 24, number(here)
-                )
+        parts.append(_line(x, each, across, up, _colour(each, place)))
+    if has_legend:
+        told = [(each.name, _colour(each, place)) for place, each in enumerate(series) if not each.is_faint]
+        parts.append(_legend(told))
+    data = {"x": "|".join(map(number, x)), "across": f"{across.low} {across.high} {across.start} {across.stop}"}
+    return _svg(WIDTH, HEIGHT, title, parts, "chart", data=data)
+
+
+def _colour(series: Series, place: int) -> int:
+    return place if series.colour is None else series.colour
+
+
+def _line(x: Sequence[float], series: Series, across: Axis, up: Axis, colour: int) -> Markup:
+    parts = []
+    for points in _stretches(x, series.values, across, up, is_joined=series.is_joined):
+        if len(points) == 1:
+            parts.append(Markup('<circle class="s{}" cx="{}" cy="{}" r="2.5"/>').format(colour, *points[0].split(",")))
+        else:
+            parts.append(Markup('<polyline class="s{}" points="{}"/>').format(colour, " ".join(points)))
+    gone = [here for here, value in zip(x, series.values, strict=True) if value is not None and not isfinite(value)]
+    for here in gone[:1]:
+        parts.append(
+            Markup('<text class="gap" x="{:.1f}" y="{}">not finite from {} on</text>').format(
+                across.at(here), TOP + 24, number(here)
             )
-    parts.append(_legend([each.name for each in series]))
-    return _svg(WIDTH, HEIGHT, title, parts, "chart")
+        )
+    if series.is_faint:
+        return Markup('<g class="faint">{}</g>').format(Markup("").join(parts))
+    told = "|".join(map(number, series.values))
+    return Markup('<g data-name="{}" data-y="{}">{}</g>').format(series.name, told, Markup("").join(parts))
 
 
 def _is_shown(value: float, is_log: bool) -> bool:
@@ -139,15 +163,22 @@ def _stretches(
     return [points for points in found if points]
 
 
+def _digits(ticks: Sequence[float]) -> int:
+    """So many that neighbours are written differently."""
+    return max(3, 2 + floor(log10(max(map(abs, ticks)) / (ticks[1] - ticks[0]))))
+
+
 def _axes(across: Axis, up: Axis, x_label: str, y_label: str) -> Markup:
     parts = []
-    for value in up.ticks():
+    heights = up.ticks()
+    digits = 3 if up.is_log or len(heights) < 2 else _digits(heights)
+    for value in heights:
         y = up.at(value)
         parts.append(
             Markup('<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(LEFT, WIDTH - RIGHT, y, y)
         )
         parts.append(
-            Markup('<text class="tick end" x="{}" y="{:.1f}">{}</text>').format(LEFT - 6, y + 4, number(value, 3))
+            Markup('<text class="tick end" x="{}" y="{:.1f}">{}</text>').format(LEFT - 6, y + 4, number(value, digits))
         )
     for value in across.ticks(8):
         x = across.at(value)
@@ -172,15 +203,15 @@ def _axes(across: Axis, up: Axis, x_label: str, y_label: str) -> Markup:
     return Markup("").join(parts)
 
 
-def _legend(names: Sequence[str]) -> Markup:
+def _legend(names: Sequence[tuple[str, int]]) -> Markup:
     parts, x = [], LEFT
-    for place, name in enumerate(names):
+    for name, colour in names:
         parts.append(
             Markup(
                 '<line class="s{0}" x1="{1}" x2="{2}" y1="12" y2="12"/><text class="tick" x="{3}" y="16">{4}</text>'
-            ).format(place, x, x + 18, x + 23, name)
+            ).format(colour, x, x + 18, x + 23, name)
         )
-        x += 44 + 6 * len(name)
+        x += 46 + 6.4 * len(name)
     return Markup("").join(parts)
 
 
@@ -301,12 +332,12 @@ def bars(names: Sequence[str], values: Sequence[float], *, title: str, texts: Se
     """Bars from the left, one below the other, for shares and counts."""
     if not names:
         return _nothing(title)
-    most, left = max([*values, 1e-300]), 170.0
+    most, left = max([*values, 1e-300]), 150.0
     parts = []
     for row, (name, value) in enumerate(zip(names, values, strict=True)):
         y, text = 4 + row * 24, texts[row] if texts else number(value)
         short = name if len(name) <= 24 else f"{name[:23]}…"
-        width = (WIDTH - left - 80) * max(0.0, value) / most
+        width = (WIDTH - left - 90) * max(0.0, value) / most
         parts.append(
             Markup(
                 '<text class="tick end" x="{}" y="{}">{}<title>{}</title></text>'
@@ -317,10 +348,20 @@ def bars(names: Sequence[str], values: Sequence[float], *, title: str, texts: Se
     return _svg(WIDTH, 8 + 24 * len(names), title, parts, "chart")
 
 
-def _svg(width: float, height: float, title: str, parts: Sequence[Markup], kind: str, role: str = "img") -> Markup:
+def _svg(
+    width: float,
+    height: float,
+    title: str,
+    parts: Sequence[Markup],
+    kind: str,
+    role: str = "img",
+    data: Mapping[str, str] | None = None,
+) -> Markup:
+    more = Markup("").join(Markup(' data-{}="{}"').format(name, value) for name, value in (data or {}).items())
     return Markup(
-        '<svg xmlns="http://www.w3.org/2000/svg" class="{}" viewBox="0 0 {:g} {:g}" role="{}" aria-label="{}">{}</svg>'
-    ).format(kind, width, height, role, title, Markup("").join(parts))
+        '<svg xmlns="http://www.w3.org/2000/svg" class="{}" viewBox="0 0 {:g} {:g}" role="{}" aria-label="{}"{}>'
+        "{}</svg>"
+    ).format(kind, width, height, role, title, more, Markup("").join(parts))
 
 
 def _nothing(title: str) -> Markup:

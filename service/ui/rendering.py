@@ -1,7 +1,7 @@
 """Rendering: templates with the application's addresses, under a policy that lets nothing in from elsewhere."""
 
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.ui import numbers
+from service.ui.figures import Figure, asked_for, query
 
 STATIC = Path(__file__).parent / "static"
 POLICY = (
@@ -24,8 +25,13 @@ HEADERS = {
 }
 
 
-def render(request: Request, template: str, *, code: int = 200, **values: Any) -> Response:
-    """A page."""
+def render(
+    request: Request, template: str, *, code: int = 200, figures: Sequence[Figure] | None = None, **values: Any
+) -> Response:
+    """A page, or one of its figures if that is what the address asks for."""
+    if figures is not None and (taken := asked_for(request, figures)):
+        taken.headers.update(HEADERS)
+        return taken
     found = (
         _environment()
         .get_template(template)
@@ -33,6 +39,8 @@ def render(request: Request, template: str, *, code: int = 200, **values: Any) -
             url=lambda route, **names: address(request, route, **names),
             static=lambda name: address(request, "static", path=name),
             root=request.scope.get("root_path", ""),
+            query=partial(query, request),
+            figures={figure.name: figure for figure in figures or ()},
             **values,
         )
     )
@@ -60,6 +68,7 @@ def _environment() -> Environment:
         "size": numbers.size,
         "moment": numbers.moment,
         "plain": _plain,
+        "cell": _cell,
         "said": _said,
         "layer": _layer,
     }
@@ -71,6 +80,11 @@ def _plain(value: Any) -> str:
     if value is None:
         return ""
     return numbers.number(value) if isinstance(value, float) else str(value)
+
+
+def _cell(value: Any) -> str:
+    """A cell of a figure's table."""
+    return value if isinstance(value, str) else numbers.number(value)
 
 
 def _layer(layer: Mapping[str, Any]) -> str:

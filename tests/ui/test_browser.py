@@ -142,15 +142,17 @@ def test_a_run_is_followed_as_it_trains_past_a_restart_of_the_server(browser: An
         looked.page.evaluate(f"{marked} = 'still this document'")
 
         def told() -> str:
-            return str(looked.page.inner_text("[data-live] p"))
+            return str(looked.page.inner_text("[data-live] .facts"))
 
         first = told()
-        looked.page.wait_for_function("first => document.querySelector('[data-live] p').innerText !== first", arg=first)
+        looked.page.wait_for_function(
+            "first => document.querySelector('[data-live] .facts').innerText !== first", arg=first
+        )
         served.kill()
         served.start()
         second = told()
         looked.page.wait_for_function(
-            "second => document.querySelector('[data-live] p').innerText !== second",
+            "second => document.querySelector('[data-live] .facts').innerText !== second",
             arg=second,
             timeout=PATIENCE_SECONDS * 1000,
         )

@@ -1,14 +1,18 @@
 """The pages, as a browser without scripts sees them."""
 
+import csv
+import io
+import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 from pathlib import Path
 
 import httpx
 import pytest
 
+from service.ui.pages.runs import smoothed
 from service.ui.rendering import POLICY
 from tests.routes.test_diagnoses import DEEP, SLOW, TABLE
-from tests.support import QUICK, TINY, Api, Json
+from tests.support import QUICK, TINY, Api, Json, problem
 
 HTML = {"Accept": "text/html"}
 HOSTILE = '"><img src=x onerror=alert(1)>'
@@ -31,7 +35,7 @@ class Page(HTMLParser):
         self.tags.append((tag, named))
         assert not any(name.startswith("on") or name == "style" for name in named), (tag, named)
         for name in ("src", "href", "action"):
-            assert (named.get(name) or "/").startswith(("/", "#")), (tag, named)
+            assert (named.get(name) or "/").startswith(("/", "#", "?")), (tag, named)
         if tag not in VOID:
             self.open.append(tag)
 
@@ -248,6 +252,30 @@ def test_runs_are_compared_by_what_differs_and_by_their_curves(api: Api) -> None
     }  # fmt: skip
     assert "Nothing: their specs are the same" in page(api, f"/compare?run={quick['id']}&run={quick['id']}").text
     page(api, f"/compare?run={quick['id']}", 422)
+
+
+def test_every_figure_of_a_run_is_taken_along_as_a_picture_and_as_numbers(shared: Api, run: Json) -> None:
+    numbers = shared.get(f"/runs/{run['id']}?figure=loss&as=csv")
+    picture = shared.get(f"/runs/{run['id']}?scale=log&figure=loss&as=svg")
+
+    losses = shared.get(f"/v1/runs/{run['id']}/losses").json()
+    rows = list(csv.DictReader(io.StringIO(numbers.text)))
+    assert [float(row["train.loss"]) for row in rows] == losses["train.loss"]
+    assert [int(row["epoch"]) for row in rows] == losses["epoch"]
+    assert ElementTree.fromstring(picture.content).tag == "{http://www.w3.org/2000/svg}svg"
+    assert "--s0: #" in picture.text, "its colours come along"
+    assert (picture.headers["content-type"], picture.headers["content-security-policy"]) == ("image/svg+xml", POLICY)
+    assert problem(shared.get(f"/runs/{run['id']}?figure=none&as=svg"), 404)
+    page(shared, f"/runs/{run['id']}?figure=loss&as=pdf", code=422)
+
+
+def test_a_stretch_of_epochs_is_shown_and_the_curve_smoothed(shared: Api, run: Json) -> None:
+    some = shared.get(f"/runs/{run['id']}?from=2&to=3&figure=loss&as=csv")
+    smooth = shared.get(f"/runs/{run['id']}?smooth=0.6")
+
+    assert [row["epoch"] for row in csv.DictReader(io.StringIO(some.text))] == ["2", "3"]
+    assert '<g class="faint">' in smooth.text
+    assert smoothed([4.0, None, 2.0], 0.5) == [4.0, None, pytest.approx((0.5 * 2.0 + 0.25 * 4.0) / 0.75)]
 
 
 def test_runs_come_a_page_at_a_time(api: Api) -> None:

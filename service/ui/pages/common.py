@@ -1,8 +1,8 @@
 """What pages have in common: forms, and going on to another page."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from service.ui.rendering import address
@@ -18,6 +18,16 @@ IN_FILES = {"requestBody": {"content": {FILE_TYPE: {"schema": {"type": "object"}
 async def _form(request: Request) -> dict[str, str]:
     return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
 
+
+def _figure(
+    figure: Annotated[str | None, Query(max_length=60)] = None,
+    form: Annotated[Literal["svg", "csv"] | None, Query(alias="as")] = None,
+) -> None:
+    """What `figures.asked_for` reads."""
+
+
+WithFigures = Depends(_figure)
+"""A page whose figures can be taken along."""
 
 Form = Annotated[dict[str, str], Depends(_form)]
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from markupsafe import Markup
 from starlette.responses import Response
 
 from service.dependencies import ReadSession
@@ -13,15 +12,16 @@ from service.domain import losses, runs
 from service.store.tables import RunRow
 from service.ui import charts
 from service.ui.charts import Series
-from service.ui.pages.common import CURVE_POINTS
+from service.ui.figures import Figure
+from service.ui.pages.common import CURVE_POINTS, WithFigures
 from service.ui.rendering import render
 
 router = APIRouter(include_in_schema=False)
 
-MOST_COMPARED = 6
+MOST_COMPARED = 10
 
 
-@router.get("/compare")
+@router.get("/compare", dependencies=[WithFigures])
 def compare_page(
     request: Request,
     session: ReadSession,
@@ -39,20 +39,20 @@ def compare_page(
         rows=rows,
         metrics=list(names),
         differences=_differences([row.resolved for row in rows]),
-        charts=[
-            (title, _together(curves, rows, key)) for key, title in titles.items() if any(key in c for c in curves)
-        ],
+        figures=[_together(curves, rows, key, title) for key, title in titles.items() if any(key in c for c in curves)],
     )
 
 
-def _together(curves: Sequence[Mapping[str, Any]], rows: Sequence[RunRow], key: str) -> Markup:
-    """One series of several runs over all their epochs."""
+def _together(curves: Sequence[Mapping[str, Any]], rows: Sequence[RunRow], key: str, title: str) -> Figure:
+    """One series of several runs over all their epochs; the table of the runs is its legend."""
     epochs = sorted({epoch for each in curves for epoch in each["epoch"]})
     series = []
     for each, row in zip(curves, rows, strict=True):
         known = dict(zip(each["epoch"], each.get(key, ()), strict=False))
         series.append(Series(row.name[:30], [known.get(epoch) for epoch in epochs], is_joined=True))
-    return charts.lines(epochs, series, title=key, x_label="epoch", y_label=key)
+    chart = charts.lines(epochs, series, title=title, x_label="epoch", y_label=key, has_legend=False)
+    columns = {f"{place}: {each.name}": each.values for place, each in enumerate(series, 1)}
+    return Figure(key, title, chart, {"epoch": epochs, **columns})
 
 
 def _differences(specs: Sequence[Any]) -> list[tuple[str, list[str]]]:

@@ -16,6 +16,8 @@ from service.domain import runs, steps, timelines
 from service.errors import Unprocessable
 from service.ui import charts
 from service.ui.charts import Cell
+from service.ui.figures import Figure
+from service.ui.pages.common import WithFigures
 from service.ui.rendering import address, render
 
 router = APIRouter(include_in_schema=False)
@@ -30,7 +32,7 @@ TOLD = {
 FLOW_POINTS = 24
 
 
-@router.get("/runs/{run_id}/flow", dependencies=[InspectTurn])
+@router.get("/runs/{run_id}/flow", dependencies=[InspectTurn, WithFigures])
 def flow_page(
     request: Request,
     run_id: RunId,
@@ -59,17 +61,16 @@ def flow_page(
         x_label="step",
         unit="" if show == "zeros" else "(log₁₀)",
     )
+    columns = {"step": found.steps, **dict(table)}
     return render(
         request,
         "flow.html",
         here="",
+        tab="flow_page",
         row=row,
         kind=show,
         kinds=KINDS,
-        told=TOLD[show],
-        chart=chart,
-        steps=found.steps,
-        table=table,
+        figures=[Figure("flow", KINDS[show].capitalize(), chart, columns, f"{TOLD[show]} Choose a square to see it.")],
     )
 
 
@@ -78,9 +79,10 @@ def _log(value: float | None) -> float | None:
 
 
 BINS = 40
+TOLD_OF_TENSORS = ("norm", "mean", "std", "least", "most", "zeros")
 
 
-@router.get("/runs/{run_id}/layers/{layer}", dependencies=[InspectTurn])
+@router.get("/runs/{run_id}/layers/{layer}", dependencies=[InspectTurn, WithFigures])
 def layer_page(
     request: Request,
     run_id: RunId,
@@ -101,10 +103,12 @@ def layer_page(
     updates = [f"update.W.{layer}"] if f"W.{layer}" in known else []
     view = steps.view(database, settings, run_id, step, tensors=[*more, *updates])
     arrays = view.tensors("per_example", "rows")
+    told = [_tensor(name, arrays[name]) for name in (*more, *updates) if name in arrays]
     return render(
         request,
         "layer.html",
         here="",
+        tab="flow_page",
         row=row,
         layer=layer,
         layers=[name[2:] for name in network.shapes if name.startswith("W.")],
@@ -112,22 +116,26 @@ def layer_page(
         first=view.course.begun + 1,
         last=view.course.furthest_step,
         replay=view.replay["status"],
-        tensors=[_tensor(name, arrays[name]) for name in (*more, *updates) if name in arrays],
+        tensors=[each for each, _ in told],
+        figures=[figure for _, figure in told],
     )
 
 
-def _tensor(name: str, array: Array) -> dict[str, Any]:
+def _tensor(name: str, array: Array) -> tuple[dict[str, Any], Figure]:
+    """A tensor in a line of a table, and how it is spread."""
     flat = array.astype(np.float64).ravel()
     finite = flat[np.isfinite(flat)]
-    about = {"name": name, "shape": array.shape, "count": flat.size}
+    about = {"name": name, "shape": array.shape}
     if not finite.size:
-        return {**about, **dict.fromkeys(("norm", "mean", "std", "least", "most", "zeros")), "chart": "", "cut": 0}
+        nothing = charts.histogram([], [], title=name, x_label=name)
+        return {**about, **dict.fromkeys(TOLD_OF_TENSORS)}, Figure(name, name, nothing, {})
     low, high = (float(each) for each in np.quantile(finite, (0.01, 0.99)))
     if low == high:
         low, high = float(finite.min()), float(finite.max())
     inside = finite[(finite >= low) & (finite <= high)]
     counts, edges = np.histogram(inside, bins=BINS, range=(low, high if high > low else low + 1))
-    return {
+    cut = flat.size - inside.size
+    numbers = {
         **about,
         "norm": float(np.linalg.norm(finite)),
         "mean": float(finite.mean()),
@@ -135,6 +143,8 @@ def _tensor(name: str, array: Array) -> dict[str, Any]:
         "least": float(finite.min()),
         "most": float(finite.max()),
         "zeros": float((flat == 0).mean()),
-        "chart": charts.histogram(edges.tolist(), counts.tolist(), title=f"how {name} is spread", x_label=name),
-        "cut": flat.size - inside.size,
     }
+    chart = charts.histogram(edges.tolist(), counts.tolist(), title=f"how {name} is spread", x_label=name)
+    columns = {"from": edges[:-1].tolist(), "to": edges[1:].tolist(), "how many": counts.tolist()}
+    note = f"{cut} of {flat.size} numbers lie outside the middle 98 %, and are not drawn." if cut else ""
+    return numbers, Figure(name, name, chart, columns, note)

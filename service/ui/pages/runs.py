@@ -1,12 +1,13 @@
 """Pages of runs: all of them, and one with its losses as they fall and what the doctor says."""
 
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from math import isfinite
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request
-from markupsafe import Markup
+from fastapi import APIRouter, Depends, Query, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
@@ -29,8 +30,9 @@ from service.store.database import Database
 from service.store.tables import RunRow
 from service.ui import charts
 from service.ui.charts import Series
+from service.ui.figures import Figure
 from service.ui.pages.beginning import started
-from service.ui.pages.common import CURVE_POINTS, IN_FORMS, LISTED, Form, there
+from service.ui.pages.common import CURVE_POINTS, IN_FORMS, LISTED, Form, WithFigures, there
 from service.ui.rendering import render
 
 router = APIRouter(include_in_schema=False)
@@ -99,79 +101,114 @@ def _badge(row: RunRow) -> str:
     return f"{found[0]['severity']}: {found[0]['rule'].replace('_', ' ')}" if found else "nothing"
 
 
-@router.get("/runs/{run_id}")
-def run_page(
-    request: Request,
-    run_id: RunId,
-    database: DatabaseDep,
-    scale: Annotated[str, Query(pattern="^(linear|log)$")] = "linear",
-) -> Response:
+@dataclass(frozen=True)
+class View:
+    """How the curves of a run are shown; all of it is in the page's address."""
+
+    scale: Annotated[Literal["linear", "log"], Query()] = "linear"
+    smooth: Annotated[float, Query(ge=0, le=0.99)] = 0.0
+    """How much of the curve before goes into each point, as in an exponential moving average."""
+    first: Annotated[int | None, Query(alias="from", ge=0)] = None
+    last: Annotated[int | None, Query(alias="to", ge=0)] = None
+    """Epochs."""
+
+    @property
+    def is_log(self) -> bool:
+        return self.scale == "log"
+
+
+Shown = Annotated[View, Depends(View)]
+
+
+@router.get("/runs/{run_id}", dependencies=[WithFigures])
+def run_page(request: Request, run_id: RunId, database: DatabaseDep, view: Shown) -> Response:
     """One run: its losses as they fall, what the doctor says, what it is."""
-    shown = _shown(database, run_id, is_log=scale == "log")
+    shown = _shown(database, run_id, view)
     spec = json.dumps(shown["row"].resolved, indent=2, ensure_ascii=False)
-    return render(request, "run.html", here="", spec=spec, **shown)
+    return render(request, "run.html", here="", tab="run_page", spec=spec, **shown)
 
 
 @router.get("/runs/{run_id}/live")
-def run_live(
-    request: Request,
-    run_id: RunId,
-    database: DatabaseDep,
-    scale: Annotated[str, Query(pattern="^(linear|log)$")] = "linear",
-) -> Response:
+def run_live(request: Request, run_id: RunId, database: DatabaseDep, view: Shown) -> Response:
     """The part of a run's page that changes."""
-    return render(request, "live.html", **_shown(database, run_id, is_log=scale == "log"))
+    return render(request, "live.html", **_shown(database, run_id, view))
 
 
-def _shown(database: Database, run_id: str, *, is_log: bool) -> dict[str, Any]:
+def _shown(database: Database, run_id: str, view: View) -> dict[str, Any]:
     with database.read() as session:
         detail = runs.get(session, run_id)
-        curves = losses.columns(session, run_id, keys=None, points=CURVE_POINTS)
+        curves = losses.columns(session, run_id, keys=None, points=CURVE_POINTS, first=view.first, last=view.last)
     row = detail.row
-    best = row.best["epoch"] if row.best else None
     seconds = ((row.last or {}).get("values") or {}).get("seconds")
     parts = [(part, values) for part, values in (row.metrics or {}).items() if values]
     names = list(dict.fromkeys(name for _, values in parts for name in values))
     return {
         "detail": detail,
         "row": row,
-        "is_log": is_log,
+        "view": view,
         "pace": 1 / seconds if seconds else None,
+        "took": (row.finished_at - row.started_at).total_seconds() if row.finished_at and row.started_at else None,
+        "last": {name: value for name, value in ((row.last or {}).get("values") or {}).items() if name in TOLD},
         "diagnosis": None if row.diagnosis is None else row.diagnosis["findings"],
-        "table": _table(curves),
-        "loss_chart": _curve(curves, "loss", ("train.loss", "validation.loss"), is_log=is_log, mark=best),
-        "charts": [
-            (name, chart)
-            for name, keys in _further(curves).items()
-            if (chart := _curve(curves, name, keys, is_log=name == "learning rate" and is_log, mark=best))
-        ],
+        "figures": list(_figures(curves, view, row.best["epoch"] if row.best else None)),
         "metrics": {"names": names, "parts": parts} if parts else None,
     }
 
 
-TABLE_ROWS = 60
+TOLD = ("train.loss", "validation.loss", "validation.accuracy")
+"""What is told of the last epoch at the top of the page."""
+CURVES = (
+    ("loss", "Loss", ("train.loss", "validation.loss"), "Of the rows trained on and of those held back."),
+    ("accuracy", "Accuracy", ("train.accuracy", "validation.accuracy"), "The share of rows whose class is right."),
+    ("mae", "Mean absolute error", ("train.mae", "validation.mae"), "In the target's own unit."),
+    ("r2", "R²", ("train.r2", "validation.r2"), "The share of the target's variance that is explained."),
+    (
+        "gradient",
+        "Gradient norm",
+        ("grad_norm",),
+        "Of all parameters together.",
+    ),
+    ("rate", "Learning rate", ("learning_rate",), "At the end of each epoch."),
+)
 
 
-def _table(curves: Mapping[str, Any]) -> dict[str, Any]:
-    """The losses in numbers, of no more epochs than one reads."""
-    names = [name for name in ("train.loss", "validation.loss") if name in curves]
-    apart = max(1, -(-len(curves["epoch"]) // TABLE_ROWS))
-    columns = [curves["epoch"], *(curves[name] for name in names)]
-    return {"names": names, "rows": list(zip(*columns, strict=True))[::apart]}
+def _figures(curves: Mapping[str, Any], view: View, best: int | None) -> Iterator[Figure]:
+    """A figure for each kind of series that the run has."""
+    epochs = curves["epoch"]
+    mark = best if best is not None and epochs and epochs[0] <= best <= epochs[-1] else None
+    for name, title, keys, note in CURVES:
+        known = {key: curves[key] for key in keys if key in curves}
+        if not known:
+            continue
+        series = [
+            Series(key.removesuffix(f".{name}"), values, colour=place)
+            for place, (key, values) in enumerate(known.items())
+        ]
+        if view.smooth and name != "rate":
+            raw = [replace(each, is_faint=True) for each in series]
+            series = [*raw, *(replace(each, values=smoothed(each.values, view.smooth)) for each in series)]
+        chart = charts.lines(
+            epochs,
+            series,
+            title=title,
+            x_label="epoch",
+            y_label=title.lower() if title != "R²" else title,
+            is_log=view.is_log and name in ("loss", "gradient", "rate", "mae"),
+            mark=mark,
+        )
+        yield Figure(name, title, chart, {"epoch": epochs, **known}, note, zooms=True)
 
 
-def _further(curves: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """The series beside the loss, by what they are of."""
-    found = {}
-    for title, name in (("accuracy", "accuracy"), ("mean absolute error", "mae"), ("R²", "r2")):
-        if f"train.{name}" in curves:
-            found[title] = (f"train.{name}", f"validation.{name}")
-    return found | {"gradient norm": ("grad_norm",), "learning rate": ("learning_rate",)}
-
-
-def _curve(curves: Mapping[str, Any], title: str, keys: tuple[str, ...], *, is_log: bool, mark: int | None) -> Markup:
-    series = [Series(key, curves[key]) for key in keys if key in curves]
-    return charts.lines(curves["epoch"], series, title=title, x_label="epoch", y_label=title, is_log=is_log, mark=mark)
+def smoothed(values: charts.Values, weight: float) -> list[float | None]:
+    """An exponential moving average of what is finite, without the bias of its start (Kingma & Ba 2015, §3)."""
+    total, share, found = 0.0, 0.0, list[float | None]()
+    for value in values:
+        if value is None or not isfinite(value):
+            found.append(value)
+            continue
+        total, share = weight * total + (1 - weight) * value, weight * share + (1 - weight)
+        found.append(total / share)
+    return found
 
 
 @router.get("/runs/{run_id}/doctor", dependencies=[InspectTurn])
@@ -184,6 +221,7 @@ def doctor_page(request: Request, run_id: RunId, database: DatabaseDep, settings
         request,
         "doctor.html",
         here="",
+        tab="doctor_page",
         row=row,
         moment=found["moment"],
         looked=len(found["steps"]),

@@ -42,7 +42,7 @@ def evaluation_page(
         worst_count=20,
         limits=settings.limits,
     )
-    return render(request, "evaluation.html", here="", row=row, part=part, found=found)
+    return render(request, "evaluation.html", here="", tab="evaluation_page", row=row, part=part, found=found)
 
 
 @router.get("/runs/{run_id}/try")
@@ -88,6 +88,7 @@ def _try(
         "try.html",
         code=200 if problem is None else problem.status,
         here="",
+        tab="try_page",
         row=row,
         fields=fields,
         problem=problem,

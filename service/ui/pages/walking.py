@@ -51,6 +51,7 @@ def walk_page(
         request,
         "walk.html",
         here="",
+        tab="walk_page",
         row=shown,
         number=number,
         address=address,
