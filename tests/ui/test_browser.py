@@ -164,6 +164,28 @@ def test_a_run_is_followed_as_it_trains_past_a_restart_of_the_server(browser: An
         looked.context.close()
 
 
+def test_a_chart_tells_its_numbers_and_zooms(browser: Any, served: Server, places: dict[str, str]) -> None:
+    looked = Looked(browser, served)
+    looked.page.goto(f"{served.url}{places['well']}")
+    box = looked.page.locator("#loss svg").bounding_box()
+    y = box["y"] + box["height"] / 2
+
+    looked.page.mouse.move(box["x"] + box["width"] * 0.3, y)
+    told = looked.page.inner_text("#loss .tip").splitlines()
+    looked.page.mouse.down()
+    looked.page.mouse.move(box["x"] + box["width"] * 0.6, y, steps=5)
+    looked.page.mouse.up()
+    looked.page.wait_for_url("**from=*")
+
+    run = served.client.run(places["well"].removeprefix("/runs/"))
+    epoch = int(told[0])
+    losses = served.client.losses(run.id)
+    assert float(told[1].removeprefix("train: ")) == pytest.approx(losses["train.loss"][epoch - 1], rel=1e-3)
+    assert f"from={epoch}&" in looked.page.url
+    assert looked.complaints == []
+    looked.context.close()
+
+
 def test_nine_pages_of_a_run_open_at_once(browser: Any, tmp_path: Path) -> None:
     """A browser has six connections to a host: a page that nobody sees must hold none."""
     with server(tmp_path / "data", CHAINRULE_WORKERS="1") as served:

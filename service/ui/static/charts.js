@@ -37,7 +37,7 @@ document.addEventListener("pointermove", (event) => {
   const tip = svg.parentElement.querySelector(".tip") ?? svg.after(Object.assign(document.createElement("div"), { className: "tip" })) ?? svg.nextSibling;
   tip.textContent = [text, ...[...svg.querySelectorAll("g[data-y]")].map((line) => `${line.dataset.name}: ${line.dataset.y.split("|")[index]}`)].join("\n");
   const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
-  tip.style.top = `${svg.offsetTop ?? 40}px`;
+  tip.style.top = "40px";
   tip.style.left = `${share > 0.5 ? x * scale - tip.offsetWidth - 8 : x * scale + 24}px`;
   if (from !== null && svg === from.svg) mark(svg, "chosen", { x: Math.min(at, from.at), width: Math.abs(at - from.at), y: 30, height: height - 70 });
 });
