@@ -33,9 +33,9 @@ class RowHashes:
         self.values = np.zeros(table.row_count, np.uint64)
         for name in names:
             for rows, values in table.stretches(name):
-                for start in range(rows.start, rows.stop, _BLOCK):
-                    place = start - rows.start
-                    self._add(start, _bits(values, slice(place, place + _BLOCK)))
+                bits = _bits(values)
+                for start in range(0, len(bits), _BLOCK):
+                    self._add(rows.start + start, bits[start : start + _BLOCK])
 
     def _add(self, start: int, bits: Array) -> None:
         hashes = self.values[start : start + len(bits)]
@@ -93,7 +93,7 @@ def equal_rows(table: Table, names: Sequence[str], first: Array, second: Array) 
     for name in names if len(first) else ():
         bits = np.empty(table.row_count, np.uint64)
         for rows, values in table.stretches(name):
-            bits[rows] = _bits(values, slice(None))
+            bits[rows] = _bits(values)
         for start in range(0, len(first), _BLOCK):
             pairs = slice(start, start + _BLOCK)
             equal[pairs] &= bits[first[pairs]] == bits[second[pairs]]
@@ -109,10 +109,10 @@ def _repeats(rows: Array, hashes: Array) -> tuple[Array, Array]:
     return rows[order[~is_first]], rows[firsts[~is_first]]
 
 
-def _bits(values: Values, rows: slice) -> Array:
-    """The cells of some rows as uint64, equal where they are: of texts the hashes."""
+def _bits(values: Values) -> Array:
+    """The cells (m,) as uint64, equal where they are: of texts the hashes."""
     if isinstance(values, Text):
-        return level_hashes(values)[values.codes[rows]].view(np.uint64)
-    plain: Array = values[rows] + 0.0  # −0 becomes 0
+        return level_hashes(values)[values.codes].view(np.uint64)
+    plain: Array = values + 0.0  # −0 becomes 0
     plain[np.isnan(plain)] = np.nan  # whatever its bits were
     return plain.view(np.uint64)

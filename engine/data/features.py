@@ -316,8 +316,7 @@ def _levels(table: Table, column: Column, rows: Array, most: int) -> tuple[Text,
         return text, int(np.count_nonzero(_counts(text, rows)))
     trains = np.zeros(table.row_count, bool)
     trains[rows] = True
-    read = lambda: ((text, trains[stretch]) for stretch, text in table.texts(column.name))  # noqa: E731
-    found = frequencies(read, len(rows), most)
+    found = frequencies(lambda: ((text, trains[place]) for place, text in table.texts(column.name)), len(rows), most)
     levels = tuple(text for text, _ in found.top)
     codes = np.empty(table.row_count, np.int32)
     for stretch, text in table.texts(column.name):

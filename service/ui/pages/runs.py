@@ -162,12 +162,7 @@ CURVES = (
     ("accuracy", "Accuracy", ("train.accuracy", "validation.accuracy"), "The share of rows whose class is right."),
     ("mae", "Mean absolute error", ("train.mae", "validation.mae"), "In the target's own unit."),
     ("r2", "R²", ("train.r2", "validation.r2"), "The share of the target's variance that is explained."),
-    (
-        "gradient",
-        "Gradient norm",
-        ("grad_norm",),
-        "Of all parameters together.",
-    ),
+    ("gradient", "Gradient norm", ("grad_norm",), "Of all parameters together."),
     ("rate", "Learning rate", ("learning_rate",), "At the end of each epoch."),
 )
 

@@ -34,7 +34,8 @@ document.addEventListener("pointermove", (event) => {
   const [, , start, stop] = svg.dataset.across.split(" ").map(Number), { at, value } = place(svg, event);
   const { index, text, share } = nearest(svg, value), x = start + share * (stop - start), height = svg.viewBox.baseVal.height;
   mark(svg, "cursor", { x1: x, x2: x, y1: 30, y2: height - 40 });
-  const tip = svg.parentElement.querySelector(".tip") ?? svg.after(Object.assign(document.createElement("div"), { className: "tip" })) ?? svg.nextSibling;
+  const tip = svg.parentElement.querySelector(".tip") ?? svg.parentElement.appendChild(document.createElement("div"));
+  tip.className = "tip";
   tip.textContent = [text, ...[...svg.querySelectorAll("g[data-y]")].map((line) => `${line.dataset.name}: ${line.dataset.y.split("|")[index]}`)].join("\n");
   const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
   tip.style.top = "40px";

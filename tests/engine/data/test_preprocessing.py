@@ -1,5 +1,7 @@
 import json
+import random
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data import Preprocessing, Table
+from engine.data import Preprocessing, Table, suspicions
 from engine.data.features import MAXIMUM_LEVELS
+from engine.data.table import STRETCH_ROWS
 from engine.errors import MAXIMUM_PROBLEMS, DataError
 from tests.engine.data.factories import read_csv, rows_of, spec, table
 
@@ -606,3 +609,27 @@ def test_a_number_in_a_row_that_no_part_has_is_nobodys_trouble() -> None:
     fitted = fit("price", found)
 
     fitted.check(found, fitted.split(found), dtype="float32")
+
+
+def test_a_table_too_large_to_be_held_is_fitted_as_one_that_is_held() -> None:
+    draw = random.Random(0)
+    rows = STRETCH_ROWS + 4_000
+    lines = [
+        f"{draw.gauss(3, 2):.4f},{draw.choice(('', 'a', 'b', 'c'))},t{int(draw.expovariate(0.02))},u{number},"
+        f"20{draw.randrange(10, 25)}-0{draw.randrange(1, 10)}-11,{draw.choice(('yes', 'no'))}"
+        for number in range(rows)
+    ]
+    _, held = read_csv("x,few,many,id,day,label\n" + "\n".join(lines) + "\n")
+    large = replace(held, kept_bytes=0, _values={})
+
+    fitted, other = (Preprocessing.fit(each, spec("label")) for each in (held, large))
+
+    assert fitted.dropped == ("id",)
+    assert {feature.encoding for feature in fitted.features} == {"number", "one_hot", "datetime"}
+    assert other.to_json() == fitted.to_json()
+    split, again = fitted.split(held), other.split(large)
+    assert all(np.array_equal(split.part(part), again.part(part)) for part in ("train", "validation", "test"))
+    assert suspicions(large, again, other) == suspicions(held, split, fitted)
+    X, Y = other.encode_features(large, dtype="float64"), other.encode_targets(large, dtype="float64")
+    np.testing.assert_array_equal(X, fitted.encode_features(held, dtype="float64"), strict=True)
+    np.testing.assert_array_equal(Y, fitted.encode_targets(held, dtype="float64"), strict=True)
