@@ -114,10 +114,11 @@ class Table:
 
     def _taken_by_stretches(self, name: str, rows: Array) -> Array:
         """The numbers of many rows that ascend: what is read besides is a stretch at a time."""
-        found = np.empty(len(rows))
-        for stretch, values in self.stretches(name):
-            first, stop = np.searchsorted(rows, (stretch.start, stretch.stop))
-            found[first:stop] = np.asarray(values)[rows[first:stop] - stretch.start]
+        found, column, end = np.empty(len(rows)), self.schema.column(name), int(rows[-1]) + 1
+        for start in range(int(rows[0]), end, STRETCH_ROWS):
+            stop = min(start + STRETCH_ROWS, end)
+            these = slice(*np.searchsorted(rows, (start, stop)))
+            found[these] = np.asarray(self.read(column, slice(start, stop)))[rows[these] - start]
         return found
 
     def keeps(self, name: str) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from engine.data import Column, Preprocessing, Schema, Table, matrix
 from engine.data import matrices as module
+from engine.data.table import STRETCH_ROWS
 from engine.parameters import Array
 from tests.engine.data.factories import spec
 
@@ -94,3 +95,20 @@ def test_a_large_table_is_fitted_checked_and_encoded_in_less_memory_than_its_col
     columns = 100 * 200_000 * 8
     assert X.shape == (len(split.train), 99)
     assert peak < columns
+
+
+def test_many_rows_of_a_large_table_are_read_a_stretch_at_a_time_and_no_further_than_they_go() -> None:
+    table, read = wide(4 * STRETCH_ROWS, 1), list[slice]()
+    watched = Table(
+        table.schema,
+        table.row_count,
+        lambda column, some: read.append(some) or table.read(column, some),
+        kept_bytes=0,
+    )
+    rows = np.arange(10, 2 * STRETCH_ROWS + 20, 1)
+
+    found = watched.numbers("x0", rows)
+
+    np.testing.assert_array_equal(found, np.sin(rows.astype(float)), strict=True)
+    assert (read[0].start, read[-1].stop) == (10, 2 * STRETCH_ROWS + 20)
+    assert max(some.stop - some.start for some in read) == STRETCH_ROWS
