@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data import Preprocessing, Table, suspicions
+from engine.data import Column, Preprocessing, Schema, Table, suspicions
+from engine.data.datetime_parts import datetime_parts
 from engine.data.features import MAXIMUM_LEVELS
 from engine.data.table import STRETCH_ROWS
 from engine.errors import MAXIMUM_PROBLEMS, DataError
@@ -633,3 +634,19 @@ def test_a_table_too_large_to_be_held_is_fitted_as_one_that_is_held() -> None:
     X, Y = other.encode_features(large, dtype="float64"), other.encode_targets(large, dtype="float64")
     np.testing.assert_array_equal(X, fitted.encode_features(held, dtype="float64"), strict=True)
     np.testing.assert_array_equal(Y, fitted.encode_targets(held, dtype="float64"), strict=True)
+
+
+def test_moments_of_many_blocks_have_the_mean_and_deviation_of_all() -> None:
+    draw = np.random.default_rng(0)
+    seconds = np.sort(draw.integers(0, 2_000_000_000, 2 * STRETCH_ROWS + 99)).astype(float)  # blocks that lie apart
+    y = draw.normal(size=len(seconds))
+    columns = {"at": seconds, "y": y}
+    schema = Schema((Column("at", "datetime", 0), Column("y", "number", 0)))
+    found = Table(schema, len(y), lambda column, rows: columns[column.name][rows])
+
+    fitted = Preprocessing.fit(found, spec("y"))
+
+    [feature] = fitted.features
+    parts = datetime_parts(seconds[fitted.split(found).train], feature.parts)
+    np.testing.assert_allclose(feature.means, parts.mean(axis=0), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(feature.scales, parts.std(axis=0), rtol=1e-9)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from engine.data import Column, Table, profile
 from engine.data.column_profile import column_profile
 from engine.data.duplicates import RowHashes, duplicates
+from engine.data.frequencies import BLOCK, runs
 from engine.data.schema import Schema
 from engine.data.table import STRETCH_ROWS, Text
 from service.samples import DIGITS, PENGUINS
@@ -271,7 +272,7 @@ def test_rows_that_meet_in_one_hash_are_compared() -> None:
 
 
 def test_rows_of_many_parts_and_stretches_are_found_equal_as_in_one() -> None:
-    rows = 3 * STRETCH_ROWS + 17
+    rows = (1 << 20) + 17  # more than are compared together
     whole = np.random.default_rng(0).integers(0, 1000, rows).astype(float)
     half = np.random.default_rng(1).integers(0, 1000, rows) / 2
     _, firsts = np.unique(whole * 10_000 + half, return_index=True)
@@ -295,6 +296,17 @@ def test_a_column_of_many_stretches_is_profiled_as_one_array() -> None:
     assert found["standard_deviation"] == pytest.approx(present.std(ddof=1), rel=1e-12)
     assert found["skewness"] == pytest.approx((((present - present.mean()) / present.std()) ** 3).mean(), rel=1e-9)
     assert sum(found["histogram"]["counts"]) == len(present)
+
+
+@pytest.mark.parametrize("longest", [1, 3, BLOCK + 5, 3 * BLOCK])
+def test_equal_numbers_are_counted_together_across_blocks(longest: int) -> None:
+    lengths = np.array([BLOCK - 2, longest, 1, longest, 2 * BLOCK, 7])
+    ordered = np.repeat(np.arange(len(lengths)), lengths)
+
+    keys, counts = (np.concatenate(found) for found in zip(*runs(ordered), strict=True))
+
+    assert keys.tolist() == [0, 1, 2, 3, 4, 5]
+    assert counts.tolist() == lengths.tolist()
 
 
 def test_texts_of_many_stretches_are_counted_as_in_one() -> None:
