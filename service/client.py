@@ -25,6 +25,7 @@ from service.schemas.diagnoses import DiagnosisBody
 from service.schemas.evaluations import EvaluationBody
 from service.schemas.events import EventBody
 from service.schemas.explanations import ExplanationBody, GainsBody, PathsBody
+from service.schemas.histograms import HistogramsBody
 from service.schemas.influences import InfluenceBody
 from service.schemas.inspections import CheckBody, InspectionBody
 from service.schemas.predictions import PredictionsBody
@@ -330,6 +331,12 @@ class Client:
     def evidence(self, run_id: str, at: int | str = "last") -> bytes:
         """A step as a zip with a script that recomputes it."""
         return self._request("GET", f"/v1/runs/{run_id}/steps/{at}/evidence").content
+
+    def histograms(self, run_id: str, *tensors: str, **options: Any) -> HistogramsBody:
+        """How tensors such as W.1 are spread over a run's steps. Options: first, last, points, bins."""
+        return self._get(
+            HistogramsBody, f"/v1/runs/{run_id}/histograms", tensors=",".join(tensors or ("W.1", "dW.1")), **options
+        )
 
     def timeline(self, run_id: str, *quantities: str, **options: Any) -> TimelineBody:
         """Numbers of a run over its steps: `timeline(run, "loss", "dW.*.norm", points=200)`."""

@@ -198,6 +198,13 @@ def check_size(subject: Subject, limits: Limits, quantities: Sequence[str] = (),
     _check_limit("inspect_workspace_numbers", limits.inspect_workspace_numbers, needed, "numbers at work")
 
 
+def rows_within(network: Network, limits: Limits, most: int) -> int:
+    """How many rows may be looked at at once, at least one."""
+    fixed = network.fixed_scratch_size + 3 * network.parameter_count
+    room = (limits.inspect_workspace_numbers - fixed) // (2 * sum(network.widths) + network.scratch_width)
+    return max(1, min(most, limits.inspect_rows, room))
+
+
 def _check_rows(count: int, limits: Limits) -> None:
     """Before rows are encoded, which may take long."""
     _check_limit("inspect_rows", limits.inspect_rows, count, "rows")

@@ -55,7 +55,7 @@ def timeline(
         run = runs.row_of(session, run_id)
         course = courses.course(session, run)
         reports = dict(epochs.all_of(session, run.id))
-    steps = _spread(*_range(course, first, last), points)
+    steps = steps_of(course, first, last, points)
     logged = {text for text in quantities if _LOGGED.fullmatch(text)}
     measured = tuple(text for text in quantities if text not in logged)
     for place, text in enumerate(quantities):
@@ -68,7 +68,7 @@ def timeline(
             columns[text] = [values.get(text) for values in of_epoch]
     if not measured:
         return Timeline(steps, columns, {"status": "stored"}, course)
-    estimates.check(_estimate(database, run, course, steps), settings.limits)
+    estimates.check(estimate_of(database, run, course, steps), settings.limits)
     travelled = replays.go(settings, run, partial(_followed, steps=steps, quantities=measured))
     return Timeline(steps, {**columns, **travelled.found}, replays.trust(database, settings, run, travelled), course)
 
@@ -89,12 +89,12 @@ def timeline_estimate(
     with database.read() as session:
         run = runs.row_of(session, run_id)
         course = courses.course(session, run)
-    steps = _spread(*_range(course, first, last), points)
+    steps = steps_of(course, first, last, points)
     is_logged = all(_LOGGED.fullmatch(text) for text in quantities)
-    return Estimate() if is_logged else _estimate(database, run, course, steps)
+    return Estimate() if is_logged else estimate_of(database, run, course, steps)
 
 
-def _estimate(database: Database, run: RunRow, course: Course, steps: Sequence[int]) -> Estimate:
+def estimate_of(database: Database, run: RunRow, course: Course, steps: Sequence[int]) -> Estimate:
     """Of computing these steps again, in their order."""
     with database.read() as session:
         return estimates.of_replay(session, run, course, [step - 1 for step in steps])
@@ -113,7 +113,9 @@ def _range(course: Course, first: int | None, last: int | None) -> tuple[int, in
     return begin, end
 
 
-def _spread(first: int, last: int, points: int) -> tuple[int, ...]:
+def steps_of(course: Course, first: int | None, last: int | None, points: int) -> tuple[int, ...]:
+    """At most so many steps from the first to the last, evenly apart; of the whole run where these are None."""
+    first, last = _range(course, first, last)
     found = np.unique(np.linspace(first, last, min(points, last - first + 1)).round().astype(np.int64))
     return tuple(found.tolist())
 
@@ -171,7 +173,7 @@ def bisect(
         course = courses.course(session, run)
     begin, end = _range(course, first, last)
     search = _search(course, begin, end, search)
-    estimates.check(_estimate(database, run, course, _looked_at(begin, end, search)), settings.limits)
+    estimates.check(estimate_of(database, run, course, _looked_at(begin, end, search)), settings.limits)
     look = partial(_scanned if search == "scan" else _halved, predicate=predicate, first=begin, last=end)
     travelled = replays.go(settings, run, look)
     return travelled.found, replays.trust(database, settings, run, travelled)
@@ -183,7 +185,7 @@ def bisect_estimate(database: Database, run_id: str, *, first: int | None, last:
         run = runs.row_of(session, run_id)
         course = courses.course(session, run)
     begin, end = _range(course, first, last)
-    return _estimate(database, run, course, _looked_at(begin, end, _search(course, begin, end, search)))
+    return estimate_of(database, run, course, _looked_at(begin, end, _search(course, begin, end, search)))
 
 
 def _search(course: Course, first: int, last: int, asked: str) -> str:

@@ -6,7 +6,9 @@ marks. Texts of users are escaped.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import ceil, floor, isfinite, log10
+from pathlib import Path
 
 from markupsafe import Markup
 
@@ -16,6 +18,10 @@ WIDTH, HEIGHT = 540.0, 260.0
 LEFT, RIGHT, TOP, BOTTOM = 60.0, 12.0, 30.0, 40.0
 COLOURS = 10
 """So many series are told apart."""
+STYLE = Path(__file__).parent / "static" / "charts.css"
+
+FAINTEST = 0.15
+"""Weights below this share of the largest are not drawn."""
 
 Values = Sequence[float | None]
 
@@ -168,7 +174,7 @@ def _digits(ticks: Sequence[float]) -> int:
     return max(3, 2 + floor(log10(max(map(abs, ticks)) / (ticks[1] - ticks[0]))))
 
 
-def _axes(across: Axis, up: Axis, x_label: str, y_label: str) -> Markup:
+def _axes(across: Axis, up: Axis, x_label: str, y_label: str, height: float = HEIGHT) -> Markup:
     parts = []
     heights = up.ticks()
     digits = 3 if up.is_log or len(heights) < 2 else _digits(heights)
@@ -180,27 +186,26 @@ def _axes(across: Axis, up: Axis, x_label: str, y_label: str) -> Markup:
         parts.append(
             Markup('<text class="tick end" x="{}" y="{:.1f}">{}</text>').format(LEFT - 6, y + 4, number(value, digits))
         )
-    for value in across.ticks(8):
-        x = across.at(value)
-        parts.append(
-            Markup('<text class="tick mid" x="{:.1f}" y="{}">{}</text>').format(
-                x, HEIGHT - BOTTOM + 16, number(value, 4)
-            )
-        )
-    parts.append(
-        Markup('<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
-            LEFT, WIDTH - RIGHT, HEIGHT - BOTTOM, HEIGHT - BOTTOM
-        )
-    )
-    parts.append(
-        Markup('<text class="label mid" x="{}" y="{}">{}</text>').format((LEFT + WIDTH) / 2, HEIGHT - 6, x_label)
-    )
     parts.append(
         Markup('<text class="label mid" x="{0}" y="{1}" transform="rotate(-90 {0} {1})">{2}</text>').format(
-            14, HEIGHT / 2 - 10, y_label
+            14, height / 2 - 10, y_label
         )
     )
-    return Markup("").join(parts)
+    return Markup("").join(parts) + _x_axis(across, x_label, height)
+
+
+def _x_axis(across: Axis, label: str, height: float) -> Markup:
+    parts = [
+        Markup('<text class="tick mid" x="{:.1f}" y="{}">{}</text>').format(
+            across.at(value), height - BOTTOM + 16, number(value, 4)
+        )
+        for value in across.ticks(8)
+    ]
+    line = Markup('<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
+        LEFT, WIDTH - RIGHT, height - BOTTOM, height - BOTTOM
+    )
+    name = Markup('<text class="label mid" x="{}" y="{}">{}</text>').format((LEFT + WIDTH) / 2, height - 6, label)
+    return Markup("").join([*parts, line, name])
 
 
 def _legend(names: Sequence[tuple[str, int]]) -> Markup:
@@ -346,6 +351,226 @@ def bars(names: Sequence[str], values: Sequence[float], *, title: str, texts: Se
             ).format(left - 8, y + 14, short, name, left, y, max(1.0, width), left + width + 6, y + 14, text)
         )
     return _svg(WIDTH, 8 + 24 * len(names), title, parts, "chart")
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A place in a picture, and the class of its colour."""
+
+    x: float
+    y: float
+    kind: str = "dot"
+    title: str = ""
+    radius: float = 2.5
+
+
+def scatter(
+    dots: Sequence[Dot],
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    has_same: bool = False,
+    span: tuple[float, float] | None = None,
+) -> Markup:
+    """Dots over two axes; with `has_same` both axes are alike, and a line tells where both numbers are the same."""
+    shown = [dot for dot in dots if isfinite(dot.x) and isfinite(dot.y)]
+    if not shown:
+        return _nothing(title)
+    x, y = _around([dot.x for dot in shown]), _around([dot.y for dot in shown])
+    if has_same:
+        x = y = span or (min(x[0], y[0]), max(x[1], y[1]))
+    across, up = Axis(*x, LEFT, WIDTH - RIGHT), Axis(*y, HEIGHT - BOTTOM, TOP)
+    parts = [_axes(across, up, x_label, y_label)]
+    if has_same:
+        ends = (across.start, across.stop, up.start, up.stop)
+        parts.append(Markup('<line class="same" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(*ends))
+    parts += [_dot(dot, across, up) for dot in shown]
+    return _svg(WIDTH, HEIGHT, title, parts, "chart")
+
+
+def _around(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    pad = (high - low) * 0.04 or abs(high) * 0.1 or 1.0
+    return low - pad, high + pad
+
+
+def _dot(dot: Dot, across: Axis, up: Axis) -> Markup:
+    told = Markup("<title>{}</title>").format(dot.title) if dot.title else Markup("")
+    return Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="{:g}">{}</circle>').format(
+        dot.kind, across.at(dot.x), up.at(dot.y), dot.radius, told
+    )
+
+
+def picture(
+    address: str,
+    *,
+    title: str,
+    x: tuple[float, float],
+    y: tuple[float, float],
+    x_label: str,
+    y_label: str,
+    is_down: bool = False,
+    dots: Sequence[Dot] = (),
+    cells: Sequence[Sequence[float]] = (),
+    height: float = HEIGHT,
+) -> Markup:
+    """An image between two axes with dots on it; `is_down` where y grows downwards, as that of a matrix does.
+
+    The address is one that needs no server, as of `pictures.address`. A script tells the `cells` under the pointer.
+    """
+    across = Axis(*x, LEFT, WIDTH - RIGHT)
+    ends = (TOP, height - BOTTOM) if is_down else (height - BOTTOM, TOP)
+    up = Axis(*y, *ends)
+    image = Markup(
+        '<image href="{}" x="{}" y="{}" width="{}" height="{}" preserveAspectRatio="none" image-rendering="pixelated"/>'
+    ).format(address, LEFT, TOP, WIDTH - RIGHT - LEFT, height - BOTTOM - TOP)
+    parts = [_axes(across, up, x_label, y_label, height), image, *(_dot(dot, across, up) for dot in dots)]
+    data = {"cells": ";".join(" ".join(f"{value:.3g}" for value in row) for row in cells)} if cells else None
+    return _svg(WIDTH, height, title, parts, "chart", data=data)
+
+
+def image(address: str, *, title: str, shape: tuple[int, ...]) -> Markup:
+    """An image of (height, width) pixels without axes."""
+    height = WIDTH * shape[0] / shape[1]
+    part = Markup('<image href="{}" width="{:g}" height="{:.1f}" image-rendering="pixelated"/>')
+    return _svg(WIDTH, height, title, [part.format(address, WIDTH, height)], "chart")
+
+
+def ridges(
+    names: Sequence[str], counts: Sequence[Sequence[int]], span: tuple[float, float], *, title: str, x_label: str
+) -> Markup:
+    """Histograms over the same bins one below the other, the last in front: how a spread changes."""
+    most = max((max(row, default=0) for row in counts), default=0)
+    if not most:
+        return _nothing(title)
+    step, tall = 15.0, 46.0
+    height = TOP + tall + step * len(names) + BOTTOM - 10
+    across = Axis(span[0], span[1] if span[1] > span[0] else span[0] + 1, LEFT, WIDTH - RIGHT)
+    parts = [_x_axis(across, x_label, height)]
+    for place, (name, row) in enumerate(zip(names, counts, strict=True)):
+        floor_y, width = TOP + tall + place * step, (across.stop - across.start) / len(row)
+        tops = [
+            f"{across.start + (bin_place + 0.5) * width:.1f},{floor_y - tall * count / most:.1f}"
+            for bin_place, count in enumerate(row)
+        ]
+        path = " ".join([f"{across.start},{floor_y:.1f}", *tops, f"{across.stop},{floor_y:.1f}"])
+        parts.append(
+            Markup(
+                '<polygon class="ridge" points="{}"><title>{}: {} numbers, {} in the fullest bin</title></polygon>'
+                '<text class="tick end" x="{}" y="{:.1f}">{}</text>'
+            ).format(path, name, sum(row), max(row), LEFT - 6, floor_y + 3, name)
+        )
+    return _svg(WIDTH, height, title, parts, "chart")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit of a diagram: its colour's class, whether it is crossed out, and what is told of it."""
+
+    kind: str
+    title: str
+    is_dead: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """A layer of a diagram: its names, the units drawn of it, how many it has, and the weights that lead to it."""
+
+    name: str
+    about: str
+    units: Sequence[Unit]
+    count: int
+    href: str | None = None
+    weights: Sequence[Sequence[float]] | None = None
+    """From each unit drawn before to each drawn here; None where there are none, or too many."""
+    weight_count: int = 0
+
+
+def network(columns: Sequence[Column], *, title: str) -> Markup:
+    """Layers from left to right: units as circles, weights as lines whose width is their size and colour their sign."""
+    gap = 110.0
+    width = max(WIDTH, gap * len(columns))
+    gap = width / len(columns)
+    most = max(len(column.units) for column in columns)
+    height = 62 + 26.0 * most + 24
+    centres = [gap * (place + 0.5) for place in range(len(columns))]
+    places = [
+        [62 + 26.0 * (row + (most - len(column.units)) / 2) for row in range(len(column.units))] for column in columns
+    ]
+    parts = []
+    for place, column in enumerate(columns):
+        if place and column.weights is not None:
+            parts.append(_weights(column.weights, centres[place - 1], places[place - 1], centres[place], places[place]))
+        if place and column.weight_count:
+            parts.append(
+                Markup('<text class="tick mid" x="{:.1f}" y="{:.1f}">{}</text>').format(
+                    (centres[place - 1] + centres[place]) / 2, height - 6, f"{number(column.weight_count)} weights"
+                )
+            )
+    for place, column in enumerate(columns):
+        parts += [_unit(unit, centres[place], y) for unit, y in zip(column.units, places[place], strict=True)]
+        parts.append(_heading(column, centres[place]))
+        if column.count > len(column.units) > 0:
+            parts.append(
+                Markup('<text class="tick mid" x="{:.1f}" y="{:.1f}">+ {} more</text>').format(
+                    centres[place], places[place][-1] + 26, number(column.count - len(column.units))
+                )
+            )
+    return _svg(width, height, title, parts, "chart broad" if width > WIDTH else "chart", role="group")
+
+
+def _heading(column: Column, x: float) -> Markup:
+    name = Markup('<text class="label mid" x="{:.1f}" y="16">{}</text>').format(x, column.name)
+    if column.href is not None:
+        name = Markup('<a href="{}">{}</a>').format(column.href, name)
+    return name + Markup('<text class="tick mid" x="{:.1f}" y="32">{}</text>').format(x, column.about)
+
+
+def _weights(
+    weights: Sequence[Sequence[float]], x1: float, starts: Sequence[float], x2: float, ends: Sequence[float]
+) -> Markup:
+    most = max((abs(value) for row in weights for value in row if isfinite(value)), default=0.0) or 1.0
+    line = Markup(
+        '<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" '
+        'stroke-width="{:.2f}" stroke-opacity="{:.2f}"/>'
+    )
+    return Markup("").join(
+        line.format("plus" if value >= 0 else "minus", x1 + 9, y1, x2 - 9, y2, *_strength(abs(value) / most))
+        for row, y1 in zip(weights, starts, strict=True)
+        for value, y2 in zip(row, ends, strict=True)
+        if isfinite(value) and abs(value) > most * FAINTEST
+    )
+
+
+def _strength(share: float) -> tuple[float, float]:
+    """How wide and how opaque a weight of this share of the largest is drawn."""
+    return 0.3 + 2.4 * share, 0.1 + 0.9 * share * share
+
+
+def _unit(unit: Unit, x: float, y: float) -> Markup:
+    circle = Markup('<circle class="unit {}" cx="{:.1f}" cy="{:.1f}" r="9"/>').format(unit.kind, x, y)
+    cross = Markup('<path class="cross" d="M{0:.1f} {2:.1f}L{1:.1f} {3:.1f}M{0:.1f} {3:.1f}L{1:.1f} {2:.1f}"/>')
+    crossed = cross.format(x - 7, x + 7, y - 7, y + 7) if unit.is_dead else Markup("")
+    return Markup("<g><title>{}</title>{}{}</g>").format(unit.title, circle, crossed)
+
+
+def diverging(value: float | None, scale: float) -> str:
+    """The class of a number's colour on a scale from −scale to scale, where d4 is about 0."""
+    if value is None or not isfinite(value):
+        return "none"
+    return f"d{min(8, max(0, round(4 + 4 * value / scale)))}" if scale else "d4"
+
+
+def alone(chart: Markup) -> Markup:
+    """A chart with its colours in it, as it must have them outside of the pages."""
+    start = chart.index(">") + 1
+    return chart[:start] + Markup("<style>") + Markup(_style()) + Markup("</style>") + chart[start:]  # noqa: S704 - ours
+
+
+@cache
+def _style() -> str:
+    return STYLE.read_text(encoding="utf-8").replace(":root", "svg")
 
 
 def _svg(

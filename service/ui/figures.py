@@ -4,8 +4,6 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.errors import NotFound
+from service.ui.charts import alone
 
-STYLE = Path(__file__).parent / "static" / "charts.css"
-TABLE_ROWS = 60
-"""A table on a page has no more rows: of more, every so many are shown."""
+TABLE_ROWS, TABLE_COLUMNS = 60, 24
+"""A table on a page has no more: of more rows every so many are shown, of more columns the first."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,12 @@ class Figure:
     def rows(self) -> list[tuple[Any, ...]]:
         """What a table on a page has of the numbers."""
         rows = list(zip(*self.columns.values(), strict=True))
-        return rows[:: max(1, -(-len(rows) // TABLE_ROWS))]
+        return [row[:TABLE_COLUMNS] for row in rows[:: max(1, -(-len(rows) // TABLE_ROWS))]]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the columns a table on a page has."""
+        return list(self.columns)[:TABLE_COLUMNS]
 
     def svg(self) -> bytes:
         """A picture that needs no page around it."""
@@ -49,17 +52,6 @@ class Figure:
         writer.writerow(self.columns)
         writer.writerows(zip(*self.columns.values(), strict=True))
         return sink.getvalue().encode()
-
-
-def alone(chart: Markup) -> Markup:
-    """A chart with its colours in it, as it must have them outside of the pages."""
-    start = chart.index(">") + 1
-    return chart[:start] + Markup("<style>") + Markup(_style()) + Markup("</style>") + chart[start:]  # noqa: S704 - ours
-
-
-@cache
-def _style() -> str:
-    return STYLE.read_text(encoding="utf-8").replace(":root", "svg")
 
 
 def asked_for(request: Request, figures: Iterable[Figure]) -> Response | None:

@@ -6,7 +6,7 @@ from math import inf, nan
 import pytest
 
 from service.ui import charts, numbers
-from service.ui.charts import Cell, Series
+from service.ui.charts import Cell, Column, Dot, Series, Unit
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 NAMESPACE = "{http://www.w3.org/2000/svg}"
@@ -73,8 +73,25 @@ def test_the_best_epoch_the_axes_and_the_series_are_named() -> None:
         charts.bars([HOSTILE], [1.0], title=HOSTILE, texts=[HOSTILE]),
         charts.sparkline([1, 2, 3], title=HOSTILE),
         charts.small_histogram([1, 2], title=HOSTILE),
+        charts.scatter([Dot(1, 2, title=HOSTILE)], title=HOSTILE, x_label=HOSTILE, y_label=HOSTILE, has_same=True),
+        charts.picture("data:,", title=HOSTILE, x=(0, 1), y=(0, 1), x_label=HOSTILE, y_label=HOSTILE),
+        charts.image("data:,", title=HOSTILE, shape=(2, 3)),
+        charts.ridges([HOSTILE], [[1, 2]], (0, 1), title=HOSTILE, x_label=HOSTILE),
+        charts.network([Column(HOSTILE, HOSTILE, [Unit("d0", HOSTILE, is_dead=True)], 9, HOSTILE)], title=HOSTILE),
     ],
-    ids=["lines", "heat_map", "histogram", "bars", "sparkline", "small_histogram"],
+    ids=[
+        "lines",
+        "heat_map",
+        "histogram",
+        "bars",
+        "sparkline",
+        "small_histogram",
+        "scatter",
+        "picture",
+        "image",
+        "ridges",
+        "network",
+    ],
 )
 def test_names_are_escaped(chart: str) -> None:
     assert drawn(chart).attrib["aria-label"] == HOSTILE
@@ -118,3 +135,35 @@ def test_numbers_are_written_to_be_read(value: float | None, text: str) -> None:
 def test_durations_and_sizes_have_the_unit_that_suits_them() -> None:
     assert [numbers.duration(each) for each in (0.5, 75, 7300)] == ["0.5 s", "1 min 15 s", "2 h 01 min"]
     assert [numbers.size(each) for each in (12, 2048, 3_500_000)] == ["12 bytes", "2.05 kB", "3.5 MB"]
+
+
+def test_where_both_numbers_are_the_same_a_dot_lies_on_the_line() -> None:
+    dots = [Dot(1, 1), Dot(3, 3), Dot(2, 5), Dot(nan, 1)]
+    found = drawn(charts.scatter(dots, title="t", x_label="true", y_label="said", has_same=True))
+
+    [line] = [each.attrib for each in found.iter(f"{NAMESPACE}line") if each.attrib["class"] == "same"]
+    x1, y1, x2, y2 = (float(line[name]) for name in ("x1", "y1", "x2", "y2"))
+    off = []
+    for dot in found.iter(f"{NAMESPACE}circle"):
+        x, y = float(dot.attrib["cx"]), float(dot.attrib["cy"])
+        off.append(y - (y1 + (x - x1) / (x2 - x1) * (y2 - y1)))
+    assert off[:2] == [pytest.approx(0, abs=0.2)] * 2
+    assert off[2] < -10, "more is said than is true"
+
+
+def test_a_ridge_is_as_high_as_its_bin_is_full() -> None:
+    found = drawn(charts.ridges(["1", "2"], [[0, 4, 0], [2, 0, 0]], (0.0, 3.0), title="t", x_label="w"))
+
+    ridges = [each.attrib["points"].split() for each in found.iter(f"{NAMESPACE}polygon")]
+    rise = [max(float(each[0].split(",")[1]) - float(point.split(",")[1]) for point in each) for each in ridges]
+    assert rise[0] == pytest.approx(2 * rise[1], abs=0.2)
+
+
+def test_a_strong_weight_is_a_wide_line_and_a_negative_one_another_colour() -> None:
+    units = [Unit("d4", "a"), Unit("d4", "b")]
+    columns = [Column("in", "2", units, 2), Column("out", "2", units, 2, weights=[[2.0, -1.0], [0.01, nan]])]
+
+    lines = list(drawn(charts.network(columns, title="t")).iter(f"{NAMESPACE}line"))
+
+    assert [each.attrib["class"] for each in lines] == ["plus", "minus"], "what is faint or no number is not drawn"
+    assert float(lines[0].attrib["stroke-width"]) > float(lines[1].attrib["stroke-width"])

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from service.ui.pages.runs import smoothed
@@ -35,7 +36,7 @@ class Page(HTMLParser):
         self.tags.append((tag, named))
         assert not any(name.startswith("on") or name == "style" for name in named), (tag, named)
         for name in ("src", "href", "action"):
-            assert (named.get(name) or "/").startswith(("/", "#", "?")), (tag, named)
+            assert (named.get(name) or "/").startswith(("/", "#", "?", "data:image/png;base64,")), (tag, named)
         if tag not in VOID:
             self.open.append(tag)
 
@@ -81,7 +82,8 @@ def run(shared: Api) -> Json:
     "path",
     [
         "", "?scale=log", "/live", "/flow", "/flow?show=ratio", "/flow?show=zeros", "/layers/1", "/layers/2?step=3",
-        "/try", "/evaluation", "/evaluation?part=train", "/doctor", "/walk",
+        "/layers/1?over=time", "/network", "/network?epoch=0", "/try", "/evaluation", "/evaluation?part=train",
+        "/doctor", "/walk",
     ],
 )  # fmt: skip
 def test_every_page_of_a_run_is_whole(shared: Api, run: Json, path: str) -> None:
@@ -218,6 +220,50 @@ def test_a_row_is_walked_through_number_by_number(shared: Api, run: Json) -> Non
     assert page(shared, factors[-1]).all("math")
     assert page(shared, f"{place}?row=3&address={HOSTILE.replace('=', '%3D')}", 422).all("h1")
     page(shared, f"{place}?row=99999", 422)
+
+
+def test_the_network_is_drawn_with_its_dead_units_crossed_out(api: Api) -> None:
+    dead = {"type": "dense", "units": 5, "activation": "relu", "init": {"type": "normal", "std": 1e-12}}
+    layers = [{"type": "dense", "units": 20, "activation": "sigmoid"}, dead]
+    run = api.train(network={"layers": layers})
+
+    found = page(api, f"/runs/{run['id']}/network?epoch=0")
+    numbers = api.get(f"/runs/{run['id']}/network?epoch=0&figure=network&as=csv")
+
+    rows = list(csv.DictReader(io.StringIO(numbers.text)))
+    units = {layer: [row for row in rows if row["layer"] == layer] for layer in ("input", "layer 1", "layer 2")}
+    assert [len(each) for each in units.values()] == [2, 12, 5], "twelve are drawn of twenty"
+    crosses = [each for each in found.all("path") if each["class"] == "cross"]
+    assert len(crosses) == sum(row["is dead"] == "True" for row in rows)
+    assert "+ 8 more" in found.text
+    assert "100 weights" in found.text
+    assert [each for each in found.all("line") if each["class"] == "minus"]
+
+
+def tensor(api: Api, run: Json, step: int, name: str) -> np.ndarray:
+    answer = api.get(f"/v1/runs/{run['id']}/steps/{step}?tensors={name}&format=npy")
+    return np.load(io.BytesIO(answer.content))
+
+
+def test_each_unit_of_a_layer_has_its_line(shared: Api, run: Json) -> None:
+    place = f"/runs/{run['id']}/layers/1?step=3&figure=units&as=csv"
+
+    rows = list(csv.DictReader(io.StringIO(shared.get(place).text)))
+
+    norms = np.linalg.norm(tensor(shared, run, 3, "dW.1"), axis=0)
+    assert [int(row["unit"]) for row in rows] == list(range(6))
+    np.testing.assert_allclose([float(row["‖dW‖"]) for row in rows], norms, rtol=1e-5)
+    assert {row["state"] for row in rows} <= {"dead", "saturated", "answers"}
+
+
+def test_a_layers_spread_over_the_training_is_that_of_its_steps(shared: Api, run: Json) -> None:
+    place = f"/runs/{run['id']}/layers/1?over=time&figure=W.1&as=csv"
+
+    rows = list(csv.DictReader(io.StringIO(shared.get(place).text)))
+
+    edges = [float(row["from"]) for row in rows] + [float(rows[-1]["to"])]
+    expected = np.histogram(tensor(shared, run, 1, "W.1"), bins=edges)[0]
+    assert [int(row["step 1"]) for row in rows] == expected.tolist()
 
 
 def test_a_finding_is_shown_with_its_fix_which_starts_a_run(api: Api) -> None:

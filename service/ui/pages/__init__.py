@@ -1,13 +1,14 @@
 """Pages, a module for what each is about. They call what the REST routes call, and work without scripts."""
 
-from service.ui.pages import beginning, comparison, datasets, door, looking, runs, system, trying, walking
+from service.ui.pages import beginning, comparison, datasets, door, flow, layers, runs, system, trying, walking
 
 ROUTERS = (
     runs.router,
     comparison.router,
     datasets.router,
     beginning.router,
-    looking.router,
+    flow.router,
+    layers.router,
     trying.router,
     walking.router,
     system.router,

@@ -25,17 +25,34 @@ function leave(svg) {
   svg.parentElement.querySelector(".tip")?.remove();
 }
 
+function tellCell(svg, event) {
+  const image = svg.querySelector("image"), box = image.getBoundingClientRect(), rows = (svg.cells ??= svg.dataset.cells.split(";").map((row) => row.split(" ")));
+  const row = Math.floor((event.clientY - box.top) / box.height * rows.length), column = Math.floor((event.clientX - box.left) / box.width * rows[0].length);
+  const value = rows[row]?.[column];
+  if (value === undefined) { leave(svg); return; }
+  const tip = tipOf(svg), around = svg.getBoundingClientRect();
+  tip.textContent = `${row} → ${column}: ${value}`;
+  tip.style.top = "40px";
+  tip.style.left = `${Math.min(event.clientX - around.left + 16, around.width - tip.offsetWidth)}px`;
+}
+
+function tipOf(svg) {
+  const tip = svg.parentElement.querySelector(".tip") ?? svg.parentElement.appendChild(document.createElement("div"));
+  tip.className = "tip";
+  return tip;
+}
+
 let from = null;
 
 document.addEventListener("pointermove", (event) => {
-  const svg = event.target.closest?.("svg[data-x]");
+  const svg = event.target.closest?.("svg[data-x], svg[data-cells]");
   document.querySelectorAll(".tip").forEach((tip) => { const own = tip.parentElement.querySelector("svg"); if (own !== svg) leave(own); });
-  if (!svg) return;
+  if (svg?.dataset.cells) tellCell(svg, event);
+  if (!svg?.dataset.x) return;
   const [, , start, stop] = svg.dataset.across.split(" ").map(Number), { at, value } = place(svg, event);
   const { index, text, share } = nearest(svg, value), x = start + share * (stop - start), height = svg.viewBox.baseVal.height;
   mark(svg, "cursor", { x1: x, x2: x, y1: 30, y2: height - 40 });
-  const tip = svg.parentElement.querySelector(".tip") ?? svg.parentElement.appendChild(document.createElement("div"));
-  tip.className = "tip";
+  const tip = tipOf(svg);
   tip.textContent = [text, ...[...svg.querySelectorAll("g[data-y]")].map((line) => `${line.dataset.name}: ${line.dataset.y.split("|")[index]}`)].join("\n");
   const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
   tip.style.top = "40px";

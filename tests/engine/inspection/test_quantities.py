@@ -40,7 +40,8 @@ NAMES = (
     "cancellation",
 )
 """Those the naive loop tells from gradients at one point."""
-FIRST_ORDER = (*NAMES, "alpha", "dead_share", "saturated_share", "zero_share", "penalty")
+UNITS = ("dead_share", "saturated_share", "dead_units", "saturated_units", "mean_slope", "zero_share")
+FIRST_ORDER = (*NAMES, "alpha", *UNITS, "penalty")
 WEIGHTS = np.array([2.0, 0, 1, 3, 0.5, 1])
 
 
@@ -286,6 +287,12 @@ def test_dead_saturated_and_zero_are_counted_by_unit_and_element() -> None:
         "zero_share.A.2": 0.5,
         "zero_share.A.3": 0,
     }
+    units = inspect(net, flat, X, np.zeros((4, 2)), quantities=["dead_units", "saturated_units", "mean_slope"]).tensors
+    assert units["dead_units.A.1"].tolist() == [1, 0, 0, 0]
+    assert units["dead_units.A.2"].tolist() == [1, 0]
+    assert units["saturated_units.A.3"].tolist() == [1, 0]
+    assert units["mean_slope.A.1"].tolist() == [0, 0.25, 0.75, 0.25]
+    np.testing.assert_allclose(units["mean_slope.A.2"], [0, 1], atol=1e-12)
 
 
 @pytest.mark.parametrize(("l1", "l2"), [(0.1, None), (None, 0.2), (0.1, 0.2)])

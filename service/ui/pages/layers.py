@@ -1,0 +1,373 @@
+"""Pages that look into layers: the network as a diagram, and one layer at any step or over all of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from engine.data import Preprocessing
+from engine.inspection.names import kind_of
+from engine.network import Network
+from engine.parameters import Array
+from engine.spec import RunSpec
+from service.dependencies import DatabaseDep, InspectTurn, RunId, SettingsDep
+from service.domain import datasets, histograms, inspections, replays, runs, steps
+from service.domain.checkpoints import Moment
+from service.domain.steps import StepView
+from service.errors import Unprocessable
+from service.settings import Settings
+from service.store.database import Database
+from service.ui import charts, pictures
+from service.ui.charts import Column, Unit
+from service.ui.figures import Figure
+from service.ui.numbers import number
+from service.ui.pages.common import WithFigures
+from service.ui.pictures import Pixels
+from service.ui.rendering import address, render
+
+router = APIRouter(include_in_schema=False)
+
+LOOKED_ROWS = 512
+"""A unit is called dead where it is so for so many rows of the training part."""
+DRAWN_UNITS = 12
+BINS = 40
+TIMES = 12
+TOLD_OF_TENSORS = ("norm", "mean", "std", "least", "most", "zeros")
+TOLD_CELLS = 20_000
+"""The numbers of a matrix are told under the pointer if they are no more."""
+SHEET_FILTERS = 64
+Steps = Annotated[str, Query(max_length=80)]
+
+
+# The network -------------------------------------------------------------------------------------------------------
+
+
+@router.get("/runs/{run_id}/network", dependencies=[InspectTurn, WithFigures])
+def network_page(
+    request: Request,
+    run_id: RunId,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    at: Steps = "best",
+    epoch: Annotated[int | None, Query(ge=0, le=10**9)] = None,
+) -> Response:
+    """Every layer at a moment: its units by what they give on average, the dead ones crossed out, its weights."""
+    with database.read() as session:
+        row = runs.row_of(session, run_id)
+    moment = replays.moment(database, settings, run_id, at if epoch is None else f"epoch:{epoch}")
+    found = _answering(moment, row.dataset_id, settings)
+    columns = list(_columns(request, run_id, moment, found))
+    told: dict[str, list[Any]] = {
+        "layer": [column.name for column in columns for _ in column.units],
+        "unit": [place for column in columns for place in range(len(column.units))],
+        "mean": [value for means in _means(moment.network, found) for value in means[:DRAWN_UNITS].tolist()],
+        "is dead": [unit.is_dead for column in columns for unit in column.units],
+    }
+    figure = Figure(
+        "network",
+        f"The network after epoch {moment.epoch}",
+        charts.network(columns, title=f"the network of {row.name}"),
+        told,
+        "A unit's colour is what it gives on average beside the others of its layer, blue above 0 and orange below; a "
+        "cross is a unit that no row gets through. A line's width is the weight's size, a broken one is below 0.",
+    )
+    return render(
+        request,
+        "network.html",
+        here="",
+        tab="network_page",
+        row=row,
+        moment=moment,
+        rows=found.rows,
+        parameter_count=moment.network.parameter_count,
+        layers=found.layers,
+        figures=[figure],
+    )
+
+
+@dataclass(frozen=True)
+class Answering:
+    """What every unit gives for some rows."""
+
+    rows: int
+    tensors: Mapping[str, Array]
+    """What stands at each boundary, by name, and which units are dead or saturated."""
+    layers: tuple[tuple[str, int, int, int], ...]
+    """Of each activation its name, and how many units it has, dead ones and saturated ones."""
+
+
+def _answering(moment: Moment, dataset_id: str, settings: Settings) -> Answering:
+    network, limits = moment.network, settings.limits
+    limit = inspections.rows_within(network, limits, LOOKED_ROWS)
+    batch = {"dataset_rows": {"part": "train", "numbers": None, "limit": limit}}
+    subject = inspections.of_run(moment, settings.data, dataset_id, batch, dtype=None, limits=limits)
+    asked = [*network.boundary_names, "dead_units", "saturated_units"]
+    questions = {"quantities": asked, "convention": "mean", "orientation": "rows", "head": "auto"}
+    found = inspections.look(subject, {**questions, "reduce": {"type": "stats"}}, limits).arrays
+    layers = tuple(
+        (name.removeprefix("dead_units."), array.size, int(array.sum()), int(found[_saturated(name)].sum()))
+        for name, array in found.items()
+        if name.startswith("dead_units.")
+    )
+    return Answering(len(subject.X), found, layers)
+
+
+def _saturated(name: str) -> str:
+    return name.replace("dead_units", "saturated_units")
+
+
+def _columns(request: Request, run_id: str, moment: Moment, found: Answering) -> Iterator[Column]:
+    network, views = moment.network, moment.network.views(moment.parameters)
+    means, before = _means(network, found), 0
+    inputs = moment.preprocessing.input_names
+    for column, place in enumerate(_places(network)):
+        name, shape = network.boundary_names[place], network.boundary_shapes[place]
+        layer_number, about = None, "input"
+        if place:
+            layer = network.layers[place - 1]
+            layer_number = network.numbers[place - 1]
+            own = network.layers[place - 2] if _has_own(network, place - 1) else None
+            about = kind_of(layer) if own is None else f"{kind_of(own)}, {kind_of(layer)}"
+        dead = found.tensors.get(f"dead_units.{name}", np.zeros(0))
+        drawn = means[column][:DRAWN_UNITS]
+        most = float(np.abs(means[column]).max(initial=0))
+        units = [
+            Unit(
+                charts.diverging(float(mean), most),
+                f"{_called(inputs, place, index)}: {number(float(mean))} on average",
+                bool(dead.size and dead[index]),
+            )
+            for index, mean in enumerate(drawn)
+        ]
+        weights = views.get(f"W.{layer_number}") if layer_number else None
+        is_drawn = weights is not None and weights.ndim == 2 and len(weights) == network.boundary_shapes[before][-1]
+        dead_count = f", {int(dead.sum())} dead" if dead.size and dead.sum() else ""
+        yield Column(
+            f"layer {layer_number}" if layer_number else about,
+            f"{about if layer_number else ''} {' × '.join(map(str, shape))}{dead_count}".strip(),
+            units,
+            shape[-1],
+            address(request, "layer_page", run_id=run_id, layer=str(layer_number)) if layer_number else None,
+            weights[:DRAWN_UNITS, :DRAWN_UNITS].tolist() if is_drawn and weights is not None else None,
+            0 if weights is None else weights.size,
+        )
+        before = place
+
+
+def _called(inputs: Sequence[str], place: int, index: int) -> str:
+    return inputs[index] if not place and index < len(inputs) else f"unit {index}"
+
+
+def _places(network: Network) -> list[int]:
+    """The boundaries drawn: the input, and what each item of the spec gives."""
+    return [place for place in range(len(network.boundary_names)) if not _has_own(network, place)]
+
+
+def _has_own(network: Network, place: int) -> bool:
+    """Whether the layer behind a boundary is the activation of the item before it."""
+    return bool(place) and network.boundary_names[place].startswith("Z.")
+
+
+def _means(network: Network, found: Answering) -> list[Array]:
+    """What each unit gives on average, of each boundary drawn; of an image, each channel."""
+    names = [network.boundary_names[place] for place in _places(network)]
+    with np.errstate(all="ignore"):
+        return [found.tensors[name].reshape(-1, found.tensors[name].shape[-1]).mean(axis=0) for name in names]
+
+
+# A layer -----------------------------------------------------------------------------------------------------------
+
+
+@router.get("/runs/{run_id}/layers/{layer}", dependencies=[InspectTurn, WithFigures])
+def layer_page(
+    request: Request,
+    run_id: RunId,
+    layer: str,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    step: Steps = "last",
+    over: Literal["step", "time"] = "step",
+    sheet: Annotated[int, Query(ge=1, le=10_000)] = 1,
+) -> Response:
+    """A layer at any step: its weights, gradients and what went through it, and each of its units."""
+    with database.read() as session:
+        row = runs.row_of(session, run_id)
+        columns = [column["name"] for column in datasets.get(session, row.dataset_id).columns]
+    preprocessing = Preprocessing.from_json(row.preprocessing)
+    network = Network.of(RunSpec.model_validate(row.resolved), n_in=preprocessing.n_in)
+    known = {*network.shapes, *network.boundary_names}
+    asked = [name for name in (f"W.{layer}", f"b.{layer}", f"Z.{layer}", f"A.{layer}") if name in known]
+    if not asked:
+        raise Unprocessable(f"layer: this network has no layer {layer[:20]}.", code="no_such_layer")
+    names = [name for each in asked for name in (each, f"d{each}")]
+    names += [f"update.W.{layer}"] if f"W.{layer}" in known else []
+    view = steps.view(database, settings, run_id, step, tensors=names)
+    arrays = view.tensors("per_example", "rows")
+    told = [_tensor(name, arrays[name]) for name in names if name in arrays]
+    figures = [figure for _, figure in told]
+    sheets, units = 0, None
+    if over == "time":
+        figures = list(_over_time(database, settings, run_id, names))
+    else:
+        weights = arrays.get(f"W.{layer}")
+        if weights is not None and weights.ndim == 2:
+            figures.insert(0, _matrix(f"W.{layer}", weights))
+            pixels = Pixels.of([name for name in columns if name not in row.resolved["target"]])
+            if pixels and layer == "1" and set(preprocessing.input_names) <= set(pixels.names):
+                sheets = -(-weights.shape[1] // SHEET_FILTERS)
+                images = pixels.images(weights.T, preprocessing.input_names)
+                figures.insert(0, _filters(images, _scale(weights), min(sheet, sheets)))
+        units = _units(database, settings, view, layer, arrays)
+        figures += [] if units is None else [units]
+    return render(
+        request,
+        "layer.html",
+        here="",
+        tab="network_page",
+        row=row,
+        layer=layer,
+        layers=[name[2:] for name in network.shapes if name.startswith("W.")],
+        step=view.seen.step,
+        first=view.course.begun + 1,
+        last=view.course.furthest_step,
+        replay=view.replay["status"],
+        tensors=[each for each, _ in told],
+        over=over,
+        sheet=sheet,
+        sheets=sheets,
+        units=units,
+        figures=figures,
+    )
+
+
+def _over_time(database: Database, settings: Settings, run_id: str, names: list[str]) -> Iterator[Figure]:
+    """How each tensor is spread, at steps evenly apart."""
+    found = histograms.histograms(
+        database, settings, run_id, tensors=names, first=None, last=None, points=TIMES, bins=BINS
+    )
+    for name, spread in found.spreads.items():
+        counts, edges = spread.counts.tolist(), spread.edges.tolist()
+        chart = charts.ridges(
+            [str(step) for step in found.steps],
+            counts,
+            (edges[0], edges[-1]),
+            title=f"how {name} is spread over the steps",
+            x_label=name,
+        )
+        columns = {"from": edges[:-1], "to": edges[1:]}
+        columns |= {f"step {step}": row for step, row in zip(found.steps, counts, strict=True)}
+        cut = int(spread.outside.sum())
+        note = "A line for each of some steps, the first at the top."
+        yield Figure(name, name, chart, columns, f"{note} {number(cut)} numbers outside the middle 98 % are left out.")
+
+
+def _tensor(name: str, array: Array) -> tuple[dict[str, Any], Figure]:
+    """A tensor in a line of a table, and how it is spread."""
+    flat = array.astype(np.float64).ravel()
+    finite = flat[np.isfinite(flat)]
+    about = {"name": name, "shape": array.shape}
+    if not finite.size:
+        nothing = charts.histogram([], [], title=name, x_label=name)
+        return {**about, **dict.fromkeys(TOLD_OF_TENSORS)}, Figure(name, name, nothing, {})
+    spread = histograms.spread_of([flat], BINS)
+    edges, counts, cut = spread.edges.tolist(), spread.counts[0].tolist(), int(spread.outside[0])
+    numbers = {
+        **about,
+        "norm": float(np.linalg.norm(finite)),
+        "mean": float(finite.mean()),
+        "std": float(finite.std()),
+        "least": float(finite.min()),
+        "most": float(finite.max()),
+        "zeros": float((flat == 0).mean()),
+    }
+    chart = charts.histogram(edges, counts, title=f"how {name} is spread", x_label=name)
+    columns = {"from": edges[:-1], "to": edges[1:], "how many": counts}
+    note = f"{cut} of {flat.size} numbers lie outside the middle 98 %, and are not drawn." if cut else ""
+    return numbers, Figure(name, name, chart, columns, note)
+
+
+def _matrix(name: str, weights: Array) -> Figure:
+    """A weight matrix: a row for each input, a column for each unit."""
+    rows, columns = weights.shape
+    scale = _scale(weights)
+    chart = charts.picture(
+        pictures.address(weights, -scale, scale),
+        title=f"{name} as an image",
+        x=(0, columns),
+        y=(0, rows),
+        x_label="to unit",
+        y_label="from input",
+        is_down=True,
+        cells=weights.tolist() if weights.size <= TOLD_CELLS else (),
+    )
+    told = {"from": list(range(rows)), **{str(column): weights[:, column].tolist() for column in range(columns)}}
+    note = f"Blue is above 0, orange below; the darkest is {number(scale, 3)} from 0 or more (99 % are nearer)."
+    return Figure(f"{name}.matrix", f"{name} as an image", chart, told, note)
+
+
+def _filters(images: Array, scale: float, sheet: int) -> Figure:
+    """What each unit of the first layer looks for in an image (units, side, side)."""
+    first = (sheet - 1) * SHEET_FILTERS
+    shown = images[first : first + SHEET_FILTERS]
+    across = min(8, len(shown))
+    drawn = pictures.sheet(shown, columns=across, between=np.nan)
+    title = "The weights to each unit, as images"
+    chart = charts.image(pictures.address(drawn, -scale, scale), title=title, shape=drawn.shape)
+    flat = shown.reshape(len(shown), -1)
+    told = {"pixel": list(range(flat.shape[1]))}
+    told |= {f"unit {first + place}": each.tolist() for place, each in enumerate(flat)}
+    there = f"Units {first} to {first + len(shown) - 1}, {across} in a line"
+    note = f"{there}: blue is where a bright pixel speaks for the unit, orange where it speaks against it."
+    return Figure("filters", title, chart, told, note)
+
+
+def _scale(array: Array) -> float:
+    """Most numbers are nearer to 0; a few far off do not set the colours."""
+    finite = np.abs(array[np.isfinite(array)])
+    return float(np.quantile(finite, 0.99)) or float(finite.max(initial=0)) or 1.0 if finite.size else 1.0
+
+
+def _units(
+    database: Database, settings: Settings, view: StepView, layer: str, arrays: Mapping[str, Array]
+) -> Figure | None:
+    """Each unit of a layer: its weights, what they learn from, and whether anything gets through it."""
+    moment = replays.moment(database, settings, view.course.run_id, str(view.seen.step.number - 1))
+    with database.read() as session:
+        dataset_id = runs.row_of(session, view.course.run_id).dataset_id
+    found = _answering(moment, dataset_id, settings)
+    name = f"A.{layer}"
+    if name not in found.tensors:
+        return None
+    given = found.tensors[name].reshape(-1, found.tensors[name].shape[-1])
+    n = given.shape[1]
+    with np.errstate(all="ignore"):
+        columns: dict[str, list[Any]] = {
+            "unit": list(range(n)),
+            "mean of A": given.mean(axis=0).tolist(),
+            "deviation": given.std(axis=0).tolist(),
+            "share of zeros": (given == 0).mean(axis=0).tolist(),
+        }
+    for key, text in ((f"W.{layer}", "‖W‖"), (f"dW.{layer}", "‖dW‖"), (f"b.{layer}", "b")):
+        array = arrays.get(key)
+        if array is not None and array.shape[-1] == n:
+            flat = array.reshape(-1, n).astype(np.float64)
+            columns[text] = (flat[0] if text == "b" else np.linalg.norm(flat, axis=0)).tolist()
+    dead = found.tensors.get(f"dead_units.{name}")
+    if dead is not None:
+        flat_units = found.tensors[f"saturated_units.{name}"]
+        columns["state"] = [
+            "dead" if is_dead else "saturated" if is_flat else "answers"
+            for is_dead, is_flat in zip(dead.tolist(), flat_units.tolist(), strict=True)
+        ]
+    norms = columns.get("‖dW‖") or columns["deviation"]
+    chart = charts.histogram(*_counts(norms), title="how the units' gradients are spread", x_label="‖dW‖ of a unit")
+    note = f"What the units give for {found.rows} rows of the training part; ‖dW‖ is this step's."
+    return Figure("units", "Units", chart, columns, note)
+
+
+def _counts(values: list[float]) -> tuple[list[float], list[int]]:
+    spread = histograms.spread_of([np.array(values)], min(BINS, max(4, len(values) // 2)))
+    return spread.edges.tolist(), spread.counts[0].tolist()
