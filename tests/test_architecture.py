@@ -64,6 +64,7 @@ ARROWS = {
     "service.ui": {
         "service.ui",
         "service.routes.datasets",
+        "service.samples",
         "service.schemas",
         "service.domain",
         "service.store",

@@ -1,6 +1,6 @@
 """Replays: what a journey through a run's steps found, how far it can be trusted, and the network at any moment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -129,6 +129,19 @@ def moment(database: Database, settings: Settings, run_id: str, at: str) -> Mome
     )
 
 
+def moments(database: Database, settings: Settings, run_id: str, numbers: Sequence[int]) -> list[Moment]:
+    """The network after so many steps each, ascending, all computed again on one journey."""
+    with database.read() as session:
+        run = runs.row_of(session, run_id)
+        estimates.check(estimates.of_replay(session, run, courses.course(session, run), numbers), settings.limits)
+    travelled = go(settings, run, partial(_served_each, moments=tuple(numbers)))
+    replay = trust(database, settings, run, travelled)
+    return [
+        replace(_unplayed(run, number), parameters=parameters, fingerprint=travelled.fingerprint, replay=replay)
+        for number, parameters in zip(numbers, travelled.found, strict=True)
+    ]
+
+
 def moment_estimate(database: Database, run_id: str, at: str) -> tuple[Estimate, Moment]:
     """What `moment` would cost, and the moment as it was stored, else with the first parameters in place of its own."""
     with database.read() as session:
@@ -177,3 +190,7 @@ def _served(journey: Journey, *, moment: int) -> Array:
     journey.to(moment)
     state = journey.state
     return (state.parameters if state.average is None else state.average).copy()  # as the journey goes on behind it
+
+
+def _served_each(journey: Journey, *, moments: tuple[int, ...]) -> list[Array]:
+    return [_served(journey, moment=moment) for moment in moments]

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -106,27 +108,43 @@ async def received(
     A page's form comes from a browser, which calls a type what its system does: the first bytes tell then.
     """
     source = settings.data / datasets.UPLOADS / new_id("upload")
-    target = source.with_suffix(datasets.TABLE)
     form = FileForm(request.headers["content-type"], trusts_types=not is_page) if media_type == FORM else None
     try:
         digest, size = await receive(request, source, form)
-        async with _ingest_turn(request, settings):
-            found = await run_in_threadpool(
-                parse,
-                source,
-                target,
-                media_type=form.media_type if form else media_type,
-                options=options,
-                limits=settings.limits,
-            )
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
+        media_type = form.media_type if form else media_type
+        found = await _parsed(request, source, media_type, options, settings)
     finally:
         datasets.remove_upload(source)
     first_rows = found.pop("first_rows")
     name = form.file_name if form is not None and form.file_name else "dataset"
-    return Parsed(path=target, sha256=digest, received_bytes=size, **found), first_rows, name
+    return Parsed(sha256=digest, received_bytes=size, **found), first_rows, name
+
+
+async def kept(request: Request, content: bytes, media_type: str, settings: Settings) -> Parsed:
+    """The same of a file that is in memory, made here."""
+    source = settings.data / datasets.UPLOADS / new_id("upload")
+    try:
+        await run_in_threadpool(source.write_bytes, content)
+        found = await _parsed(request, source, media_type, Options(), settings)
+    finally:
+        datasets.remove_upload(source)
+    found.pop("first_rows")
+    return Parsed(sha256=sha256(content).hexdigest(), received_bytes=len(content), **found)
+
+
+async def _parsed(
+    request: Request, source: Path, media_type: str, options: Options, settings: Settings
+) -> dict[str, Any]:
+    target = source.with_suffix(datasets.TABLE)
+    try:
+        async with _ingest_turn(request, settings):
+            found = await run_in_threadpool(
+                parse, source, target, media_type=media_type, options=options, limits=settings.limits
+            )
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    return {"path": target, **found}
 
 
 @asynccontextmanager

@@ -372,21 +372,26 @@ def scatter(
     y_label: str,
     has_same: bool = False,
     span: tuple[float, float] | None = None,
+    legend: Sequence[tuple[str, str]] = (),
+    height: float = HEIGHT,
 ) -> Markup:
-    """Dots over two axes; with `has_same` both axes are alike, and a line tells where both numbers are the same."""
+    """Dots over two axes; with `has_same` both axes are alike, and a line tells where both numbers are the same.
+
+    `legend`: names and the kinds of dots that they are for.
+    """
     shown = [dot for dot in dots if isfinite(dot.x) and isfinite(dot.y)]
     if not shown:
         return _nothing(title)
     x, y = _around([dot.x for dot in shown]), _around([dot.y for dot in shown])
     if has_same:
         x = y = span or (min(x[0], y[0]), max(x[1], y[1]))
-    across, up = Axis(*x, LEFT, WIDTH - RIGHT), Axis(*y, HEIGHT - BOTTOM, TOP)
-    parts = [_axes(across, up, x_label, y_label)]
+    across, up = Axis(*x, LEFT, WIDTH - RIGHT), Axis(*y, height - BOTTOM, TOP)
+    parts = [_axes(across, up, x_label, y_label, height)]
     if has_same:
         ends = (across.start, across.stop, up.start, up.stop)
         parts.append(Markup('<line class="same" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(*ends))
-    parts += [_dot(dot, across, up) for dot in shown]
-    return _svg(WIDTH, HEIGHT, title, parts, "chart")
+    parts += [*(_dot(dot, across, up) for dot in shown), _kinds(legend)]
+    return _svg(WIDTH, height, title, parts, "chart")
 
 
 def _around(values: Sequence[float]) -> tuple[float, float]:
@@ -402,6 +407,24 @@ def _dot(dot: Dot, across: Axis, up: Axis) -> Markup:
     )
 
 
+def _kinds(names: Sequence[tuple[str, str]]) -> Markup:
+    """A legend of dots: of as many names as have room."""
+    parts, x = [], LEFT
+    for place, (name, kind) in enumerate(names):
+        short = name if len(name) <= 20 else f"{name[:19]}…"
+        if x + 20 + 6.4 * len(short) > WIDTH - 60:
+            more = f"and {len(names) - place} more"
+            parts.append(Markup('<text class="tick" x="{:.0f}" y="16">{}</text>').format(x, more))
+            break
+        parts.append(
+            Markup(
+                '<circle class="{}" cx="{:.0f}" cy="12" r="4"/><text class="tick" x="{:.0f}" y="16">{}</text>'
+            ).format(kind, x + 4, x + 12, short)
+        )
+        x += 28 + 6.4 * len(short)
+    return Markup("").join(parts)
+
+
 def picture(
     address: str,
     *,
@@ -412,6 +435,7 @@ def picture(
     y_label: str,
     is_down: bool = False,
     dots: Sequence[Dot] = (),
+    legend: Sequence[tuple[str, str]] = (),
     cells: Sequence[Sequence[float]] = (),
     height: float = HEIGHT,
 ) -> Markup:
@@ -426,6 +450,7 @@ def picture(
         '<image href="{}" x="{}" y="{}" width="{}" height="{}" preserveAspectRatio="none" image-rendering="pixelated"/>'
     ).format(address, LEFT, TOP, WIDTH - RIGHT - LEFT, height - BOTTOM - TOP)
     parts = [_axes(across, up, x_label, y_label, height), image, *(_dot(dot, across, up) for dot in dots)]
+    parts.append(_kinds(legend))
     data = {"cells": ";".join(" ".join(f"{value:.3g}" for value in row) for row in cells)} if cells else None
     return _svg(WIDTH, height, title, parts, "chart", data=data)
 

@@ -15,6 +15,9 @@ from engine.parameters import Array
 SIGNED = ("8f3a00", "c2622a", "e39a6d", "f4cfb6", "f1f1f1", "bcd5f0", "7bacdf", "3a76bd", "10458a")
 """From the least to the most, 0 in the middle: d0 to d8 of charts.css."""
 GREY = ("000000", "ffffff")
+CLASSES = ("0757b8", "b34700", "6b3fa0", "00695c", "8a1c5b", "5c5200", "1b1f24", "2f6f9f", "94492f", "59636e")
+"""s0 to s9 of charts.css."""
+SHADES = 25
 NOT_FINITE = (255, 255, 255)
 STEPS = 255
 
@@ -28,6 +31,26 @@ def address(values: Array, low: float, high: float, colours: Sequence[str] = SIG
     return f"data:image/png;base64,{b64encode(png(indices(values, low, high), palette(colours))).decode()}"
 
 
+def classes_address(shares: Array, colours: Sequence[str] = CLASSES) -> str:
+    """A data URI of a PNG of each place's likeliest class, in its colour, the paler the less sure it is.
+
+    `shares` (rows, columns, classes): each class's probability. There are as many colours as classes are told apart.
+    """
+    count = shares.shape[2]
+    likeliest = shares.argmax(axis=2)
+    sure = (shares.max(axis=2) - 1 / count) / (1 - 1 / count)
+    places = (likeliest % len(colours)) * SHADES + np.rint(sure.clip(0, 1) * (SHADES - 1)).astype(np.int64)
+    known = np.array([_channels(colour) for colour in colours])
+    strength = np.linspace(0.08, 0.62, SHADES)[:, None]
+    shades = np.concatenate([255 + (colour - 255) * strength for colour in known])
+    found = png(places.astype(np.uint8), shades.round().astype(np.uint8))
+    return f"data:image/png;base64,{b64encode(found).decode()}"
+
+
+def _channels(colour: str) -> list[int]:
+    return [int(colour[place : place + 2], 16) for place in (0, 2, 4)]
+
+
 def indices(values: Array, low: float, high: float) -> Array:
     """(rows, columns) places in a palette of 255 colours; 255 is what is not finite."""
     with np.errstate(invalid="ignore"):
@@ -37,7 +60,7 @@ def indices(values: Array, low: float, high: float) -> Array:
 
 def palette(colours: Sequence[str]) -> Array:
     """(256, 3): 255 colours from the first to the last, evenly between those given, and that of what is not finite."""
-    known = np.array([[int(colour[place : place + 2], 16) for place in (0, 2, 4)] for colour in colours])
+    known = np.array([_channels(colour) for colour in colours])
     at, stops = np.linspace(0, len(colours) - 1, STEPS), np.arange(len(colours))
     found = np.column_stack([np.interp(at, stops, known[:, channel]) for channel in range(3)])
     return np.vstack([found.round(), NOT_FINITE]).astype(np.uint8)

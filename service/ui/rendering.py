@@ -25,6 +25,19 @@ HEADERS = {
 }
 
 
+TABS = {
+    "run_page": "Training",
+    "boundary_page": "Plane",
+    "flow_page": "Gradient flow",
+    "network_page": "Network",
+    "walk_page": "Walk through",
+    "evaluation_page": "Evaluation",
+    "try_page": "Try it",
+    "doctor_page": "Doctor",
+}
+"""The pages of a run by their routes; the plane is only of those that learn from two numbers."""
+
+
 def render(
     request: Request, template: str, *, code: int = 200, figures: Sequence[Figure] | None = None, **values: Any
 ) -> Response:
@@ -38,6 +51,7 @@ def render(
         .render(
             url=lambda route, **names: address(request, route, **names),
             static=lambda name: address(request, "static", path=name),
+            names=TABS,
             root=request.scope.get("root_path", ""),
             query=partial(query, request),
             figures={figure.name: figure for figure in figures or ()},

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from service.samples import DIGITS
+from service.samples import DIGITS, made
 from tests.acceptance.test_durability import start_penguins
 from tests.routes.test_diagnoses import DEEP, SLOW, TABLE
 from tests.support import PATIENCE_SECONDS, Server, server, until
@@ -25,6 +26,7 @@ HIDE = """
 Object.defineProperty(document, "hidden", { value: true, configurable: true });
 document.dispatchEvent(new Event("visibilitychange"));
 """
+TWO = {"layers": [{"type": "dense", "units": 5, "activation": "tanh"}] * 2}
 LONG = {"training": {"epochs": 100_000, "batch_size": 16, "early_stopping": None}}
 
 pytestmark = pytest.mark.browser
@@ -76,6 +78,13 @@ def places(served: Server) -> dict[str, str]:
     found["walk"] = f"{runs['well']}/walk?row=3&address=dW.1%5B0,0%5D"
     found["sick doctor"] = f"{runs['sick']}/doctor"
     found["compare"] = f"/compare?run={well.id}&run={sick.id}"
+    plane = served.client.upload_bytes(made.plane("moons", rows=80, noise=0.2, seed=0), name="moons")
+    asked = {"target": "class", "network": TWO, "training": {"epochs": 30}}
+    played = served.client.create_run(dataset=plane.id, name="moons", **asked)
+    served.client.wait(played.id, timeout_seconds=PATIENCE_SECONDS)
+    found |= {"plane": f"/runs/{played.id}/boundary", "learn": "/learn", "lesson": "/learn/vanishing"}
+    found |= {"playground": "/playground?kind=spirals", "network": f"{runs['well']}/network"}
+    found |= {"layer over time": f"{runs['well']}/layers/1?over=time"}
     return found | {"layer": f"{runs['sick']}/layers/1?step=3", "dataset": f"/datasets/{well.dataset.id}"}
 
 
@@ -98,6 +107,7 @@ class Looked:
 SCREENS = (
     "runs", "datasets", "new", "login", "well", "sick", "well flow", "sick flow", "well evaluation", "sick evaluation",
     "well try", "sick try", "layer", "dataset", "compare", "system", "sick doctor", "walk",
+    "network", "layer over time", "learn", "lesson", "playground", "plane",
 )  # fmt: skip
 
 
@@ -182,6 +192,44 @@ def test_a_chart_tells_its_numbers_and_zooms(browser: Any, served: Server, place
     losses = served.client.losses(run.id)
     assert float(told[1].removeprefix("train: ")) == pytest.approx(losses["train.loss"][epoch - 1], rel=1e-3)
     assert f"from={epoch}&" in looked.page.url
+    assert looked.complaints == []
+    looked.context.close()
+
+
+def test_the_plane_is_played_from_epoch_to_epoch(browser: Any, served: Server, places: dict[str, str]) -> None:
+    looked = Looked(browser, served)
+    looked.page.goto(f"{served.url}{places['plane']}")
+    first = "document.querySelector('[data-film] .film img').src"
+    shown = "document.querySelector('[data-film] figure image').getAttribute('href')"
+    last = looked.page.evaluate(shown)
+
+    looked.page.click("text=Play")
+    looked.page.wait_for_function(f"{shown} === {first}", timeout=PATIENCE_SECONDS * 1000)
+    looked.page.wait_for_function(f"{shown} !== {first}", timeout=PATIENCE_SECONDS * 1000)
+    looked.page.click("text=Stop")
+    looked.page.focus("input[type=range]")
+    looked.page.keyboard.press("Home")
+    looked.page.wait_for_url("**epoch=0", timeout=PATIENCE_SECONDS * 1000)
+
+    assert looked.page.evaluate(shown) != last
+    assert "after epoch 0" in looked.page.inner_text("#boundary h3")
+    assert looked.complaints == []
+    looked.context.close()
+
+
+def test_a_matrix_tells_the_number_under_the_pointer(browser: Any, served: Server, places: dict[str, str]) -> None:
+    looked = Looked(browser, served)
+    place = f"{places['well']}/layers/1?step=1"
+    looked.page.goto(f"{served.url}{place}")
+    figure = '[id="W.1.matrix"]'
+    box = looked.page.locator(f"{figure} image").bounding_box()
+    numbers = httpx.get(f"{served.url}{place}&figure=W.1.matrix&as=csv").text.splitlines()
+
+    looked.page.mouse.move(box["x"] + 1, box["y"] + 1)
+
+    told = looked.page.inner_text(f"{figure} .tip")
+    assert told.startswith("0 → 0: ")
+    assert float(told.split(": ")[1]) == pytest.approx(float(numbers[1].split(",")[1]), rel=1e-2)
     assert looked.complaints == []
     looked.context.close()
 

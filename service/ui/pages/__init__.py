@@ -1,6 +1,19 @@
 """Pages, a module for what each is about. They call what the REST routes call, and work without scripts."""
 
-from service.ui.pages import beginning, comparison, datasets, door, flow, layers, runs, system, trying, walking
+from service.ui.pages import (
+    beginning,
+    boundary,
+    comparison,
+    datasets,
+    door,
+    flow,
+    layers,
+    learning,
+    runs,
+    system,
+    trying,
+    walking,
+)
 
 ROUTERS = (
     runs.router,
@@ -9,8 +22,10 @@ ROUTERS = (
     beginning.router,
     flow.router,
     layers.router,
+    boundary.router,
     trying.router,
     walking.router,
+    learning.router,
     system.router,
     door.router,
 )

@@ -1,6 +1,8 @@
 """What pages have in common: forms, and going on to another page."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 
 from fastapi import Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
@@ -32,6 +34,7 @@ WithFigures = Depends(_figure)
 Form = Annotated[dict[str, str], Depends(_form)]
 
 
-def there(request: Request, route: str, **names: Any) -> Response:
+def there(request: Request, route: str, *, query: Mapping[str, Any] | None = None, **names: Any) -> Response:
     """Go on to another page."""
-    return RedirectResponse(address(request, route, **names), status_code=303)
+    asked = f"?{urlencode(query)}" if query else ""
+    return RedirectResponse(address(request, route, **names) + asked, status_code=303)
