@@ -203,10 +203,10 @@ def test_the_plane_is_played_from_epoch_to_epoch(browser: Any, served: Server, p
     shown = "document.querySelector('[data-film] figure image').getAttribute('href')"
     last = looked.page.evaluate(shown)
 
-    looked.page.click("text=Play")
-    looked.page.wait_for_function(f"{shown} === {first}", timeout=PATIENCE_SECONDS * 1000)
-    looked.page.wait_for_function(f"{shown} !== {first}", timeout=PATIENCE_SECONDS * 1000)
-    looked.page.click("text=Stop")
+    looked.page.click("button:text-is('Play')")
+    looked.page.wait_for_function(f"() => {shown} === {first}", timeout=PATIENCE_SECONDS * 1000)
+    looked.page.wait_for_function(f"() => {shown} !== {first}", timeout=PATIENCE_SECONDS * 1000)
+    looked.page.click("button:text-is('Stop')")
     looked.page.focus("input[type=range]")
     looked.page.keyboard.press("Home")
     looked.page.wait_for_url("**epoch=0", timeout=PATIENCE_SECONDS * 1000)
@@ -222,6 +222,7 @@ def test_a_matrix_tells_the_number_under_the_pointer(browser: Any, served: Serve
     place = f"{places['well']}/layers/1?step=1"
     looked.page.goto(f"{served.url}{place}")
     figure = '[id="W.1.matrix"]'
+    looked.page.locator(f"{figure} image").scroll_into_view_if_needed()
     box = looked.page.locator(f"{figure} image").bounding_box()
     numbers = httpx.get(f"{served.url}{place}&figure=W.1.matrix&as=csv").text.splitlines()
 
