@@ -2,7 +2,9 @@
 
 import logging
 import os
+import re
 import shutil
+import time
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -25,6 +27,9 @@ from service.store.tables import DatasetRow
 log = logging.getLogger(__name__)
 
 UPLOADS = "uploads"
+MOST_HELD, HELD_SECONDS = 20, 3_600
+"""Files that are looked at and not yet kept."""
+_HELD = re.compile(r"held_[0-9a-f]{28}")
 FOLDER = "datasets"
 TABLE = ".arrow"
 """How the name of a parsed table's file ends."""
@@ -167,6 +172,22 @@ def delete(session: Session, dataset_id: str, *, force: bool) -> None:
 def remove_file(data: Path, dataset_id: str) -> None:
     """Remove a deleted dataset's file; a process that still reads it keeps its mapping."""
     path_of(data, dataset_id).unlink(missing_ok=True)
+
+
+def held(data: Path, held_id: str) -> Path:
+    """A file that was received to be looked at before it is kept. NotFound where it is no longer there."""
+    source = data / UPLOADS / held_id
+    if not _HELD.fullmatch(held_id) or not source.is_file():
+        raise NotFound(f"There is no file {held_id[:60]} to look at any more; choose it again.")
+    return source
+
+
+def drop_old_held(data: Path) -> None:
+    """Make room for another file to look at: the oldest go, and those that nobody kept within an hour."""
+    there = sorted((path for path in (data / UPLOADS).glob("held_*") if path.is_file()), reverse=True)
+    for place, path in enumerate(there):
+        if place >= MOST_HELD - 1 or time.time() - path.stat().st_mtime > HELD_SECONDS:
+            remove_upload(path)
 
 
 def remove_upload(source: Path) -> None:

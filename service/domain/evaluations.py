@@ -25,8 +25,10 @@ ENCODED_NUMBERS = 2**21
 """About so many inputs are encoded at once."""
 
 
-def evaluate(moment: Moment, data: Path, dataset_id: str, *, part: Part, worst_count: int, limits: Limits) -> Answer:
-    """All metrics of a part, each target's tables, and the rows with the largest losses."""
+def evaluate(
+    moment: Moment, data: Path, dataset_id: str, *, part: Part, worst_count: int, limits: Limits, sample_count: int = 0
+) -> Answer:
+    """All metrics of a part, each target's tables, the rows with the largest losses, and some rows evenly apart."""
     table = datasets.table_at_hand(data, dataset_id)
     numbers = moment.preprocessing.split(table).part(part)
     _check(moment, numbers, part, limits)
@@ -53,7 +55,12 @@ def evaluate(moment: Moment, data: Path, dataset_id: str, *, part: Part, worst_c
             for each in targets
         ],
         "worst": _rows(moment, table, judged, losses, numbers, worst(losses, worst_count)),
+        "sample": _rows(moment, table, judged, losses, numbers, _apart(len(numbers), sample_count)),
     }
+
+
+def _apart(rows: int, count: int) -> Array:
+    return np.unique(np.linspace(0, rows - 1, min(rows, count)).round().astype(np.int64))
 
 
 def _check(moment: Moment, numbers: Array, part: Part, limits: Limits) -> None:

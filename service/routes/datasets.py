@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -120,6 +120,35 @@ async def received(
     return Parsed(sha256=digest, received_bytes=size, **found), first_rows, name
 
 
+async def held(request: Request, settings: Settings) -> tuple[str, str, str]:
+    """Receive the file of a page's form, to be looked at before it is kept; gives its id, media type and name."""
+    await run_in_threadpool(datasets.drop_old_held, settings.data)
+    source = settings.data / datasets.UPLOADS / new_id("held")
+    form = FileForm(request.headers["content-type"], trusts_types=False)
+    try:
+        await receive(request, source, form)
+    except BaseException:
+        datasets.remove_upload(source)
+        raise
+    return source.name, form.media_type, form.file_name or "dataset"
+
+
+async def read_held(
+    request: Request, held_id: str, media_type: str, options: Options, settings: Settings
+) -> tuple[Parsed, list[dict[str, object]]]:
+    """What such a file holds, and its first rows. The file stays."""
+    source = datasets.held(settings.data, held_id)
+    found = await _parsed(request, source, media_type, options, settings)
+    first_rows = found.pop("first_rows")
+    digest, size = await run_in_threadpool(_hash, source)
+    return Parsed(sha256=digest, received_bytes=size, **found), first_rows
+
+
+def _hash(source: Path) -> tuple[str, int]:
+    with source.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest(), source.stat().st_size
+
+
 async def kept(request: Request, content: bytes, media_type: str, settings: Settings) -> Parsed:
     """The same of a file that is in memory, made here."""
     source = settings.data / datasets.UPLOADS / new_id("upload")
@@ -135,7 +164,7 @@ async def kept(request: Request, content: bytes, media_type: str, settings: Sett
 async def _parsed(
     request: Request, source: Path, media_type: str, options: Options, settings: Settings
 ) -> dict[str, Any]:
-    target = source.with_suffix(datasets.TABLE)
+    target = source.with_name(f"{new_id('table')}{datasets.TABLE}")
     try:
         async with _ingest_turn(request, settings):
             found = await run_in_threadpool(

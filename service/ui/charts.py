@@ -46,6 +46,8 @@ class Cell:
 
     value: float | None
     href: str | None = None
+    text: str = ""
+    """What is written in it."""
 
 
 @dataclass(frozen=True)
@@ -263,6 +265,10 @@ def heat_map(
             square = Markup(
                 '<rect class="{}" x="{:.2f}" y="{:.1f}" width="{:.2f}" height="{}"><title>{}</title></rect>'
             ).format(_shade(cell.value, low, high), left + column * width, y, width + 0.3, row_height - 1, told)
+            if cell.text:
+                square += Markup('<text class="in {}" x="{:.1f}" y="{:.1f}">{}</text>').format(
+                    _shade(cell.value, low, high), left + (column + 0.5) * width, y + 15, cell.text
+                )
             parts.append(
                 square
                 if cell.href is None

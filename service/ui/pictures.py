@@ -112,6 +112,14 @@ class Pixels:
         is_image = side >= 4 and side * side == len(names) and len(plain) == 1
         return cls(side, tuple(names)) if is_image else None
 
+    @classmethod
+    def among(cls, names: Sequence[str]) -> "Pixels | None":
+        """The image that most of a table's columns make, those alike but for digits."""
+        groups: dict[str, list[str]] = {}
+        for name in names:
+            groups.setdefault(re.sub(r"\d+", "", name), []).append(name)
+        return cls.of(max(groups.values(), key=len, default=[]))
+
     def images(self, vectors: Array, names: Sequence[str]) -> Array:
         """(n, side, side) of vectors (n, len(names)) of some of the pixels; the others are 0."""
         places = {name: place for place, name in enumerate(self.names)}

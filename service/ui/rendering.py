@@ -51,7 +51,7 @@ def render(
         .render(
             url=lambda route, **names: address(request, route, **names),
             static=lambda name: address(request, "static", path=name),
-            names=TABS,
+            tabs=TABS,
             root=request.scope.get("root_path", ""),
             query=partial(query, request),
             figures={figure.name: figure for figure in figures or ()},

@@ -235,6 +235,32 @@ def test_a_matrix_tells_the_number_under_the_pointer(browser: Any, served: Serve
     looked.context.close()
 
 
+def test_an_image_is_drawn_and_what_is_said_follows(browser: Any, served: Server) -> None:
+    dataset = served.client.upload_bytes(DIGITS.content(), name="digits")
+    run = served.client.create_run(dataset=dataset.id, target="digit", training={"epochs": 5})
+    served.client.wait(run.id, timeout_seconds=PATIENCE_SECONDS)
+    looked = Looked(browser, served)
+    looked.page.goto(f"{served.url}/runs/{run.id}/try")
+    box = looked.page.locator("canvas.pad").bounding_box()
+    answers = "document.querySelector('[data-answers]').innerText"
+    before = looked.page.evaluate(answers)
+
+    looked.page.click("text=Clear")
+    for share in (0.15, 0.5, 0.85):  # a one: a line down the middle
+        looked.page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * share)
+        looked.page.mouse.down()
+    looked.page.mouse.up()
+
+    looked.page.wait_for_function("() => document.querySelector('[data-answers] h3').innerText === 'digit: 1'")
+    assert looked.page.evaluate(answers) != before
+    middle = looked.page.evaluate("document.querySelector('[name=pixel_3_3]').value")
+    edge = looked.page.evaluate("document.querySelector('[name=pixel_3_7]').value")
+    assert float(middle) > 0
+    assert float(edge) == 0
+    assert looked.complaints == []
+    looked.context.close()
+
+
 def test_nine_pages_of_a_run_open_at_once(browser: Any, tmp_path: Path) -> None:
     """A browser has six connections to a host: a page that nobody sees must hold none."""
     with server(tmp_path / "data", CHAINRULE_WORKERS="1") as served:

@@ -1,22 +1,29 @@
 """Pages of datasets: what was brought, and what is in it."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
+import numpy as np
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from engine.data import Options
-from service.dependencies import Cursor, DatabaseDep, DatasetId, MediaType, ReadSession, SettingsDep
+from service.dependencies import Cursor, DatasetId, ReadSession, SettingsDep
 from service.domain import datasets
-from service.routes.datasets import received
 from service.store import datasets as dataset_store
-from service.ui import charts
-from service.ui.pages.common import IN_FILES, LISTED, there
+from service.store.tables import DatasetRow
+from service.ui import charts, pictures
+from service.ui.figures import Figure
+from service.ui.pages.common import LISTED, WithFigures
+from service.ui.pictures import GREY, Pixels
 from service.ui.rendering import render
 
 router = APIRouter(include_in_schema=False)
+
+SHOWN_COLUMNS, SHOWN_ROWS = 24, 12
+LISTED_COLUMNS = 200
+"""Of a table of more columns the first are described."""
+THUMBNAILS = 48
+BARS = 20
 
 
 @router.get("/datasets")
@@ -28,39 +35,38 @@ def list_datasets_page(request: Request, session: ReadSession, cursor: Cursor = 
     )
 
 
-@router.post("/datasets", openapi_extra=IN_FILES)
-async def upload_page(
-    request: Request, media_type: MediaType, settings: SettingsDep, database: DatabaseDep
+@router.get("/datasets/{dataset_id}", dependencies=[WithFigures])
+def dataset_page(
+    request: Request,
+    dataset_id: DatasetId,
+    session: ReadSession,
+    settings: SettingsDep,
+    column: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
-    """Take a file, and show what is in it."""
-    parsed, _, name = await received(request, media_type, Options(), settings, is_page=True)
-    async with request.app.state.turns["write"]:
-        row, _ = await run_in_threadpool(datasets.add, database, settings.data, parsed, name=name)
-    return there(request, "dataset_page", dataset_id=row.id)
-
-
-SHOWN_COLUMNS, SHOWN_ROWS = 24, 12
-
-
-@router.get("/datasets/{dataset_id}")
-def dataset_page(request: Request, dataset_id: DatasetId, session: ReadSession, settings: SettingsDep) -> Response:
-    """What a dataset holds."""
+    """What a dataset holds; of one column, the last unless another is asked for, how its values are spread."""
     row = datasets.get(session, dataset_id)
     profile = datasets.profile_of(row)
     columns = [{"name": name, **_column(name, each)} for name, each in profile["columns"].items()]
-    names = [column["name"] for column in columns]
-    told = [*row.warnings, *profile["warnings"], *(text for column in columns for text in column["warnings"])]
+    names = [each["name"] for each in columns]
+    chosen = next((each for each in columns if each["name"] == column), columns[-1])
+    told = [*row.warnings, *(each["detail"] for each in profile["warnings"])]
+    told += [f"{each['name']}: {warning['detail']}" for each in columns for warning in each["warnings"]]
     return render(
         request,
         "dataset.html",
         here="",
         row=row,
         run_count=dataset_store.run_count(session, dataset_id),
+        duplicates=(profile["duplicate_rows"] or {}).get("count"),
+        blanks=sum(each["missing"] for each in columns),
         warnings=told[:100],
-        columns=columns,
+        columns=columns[:LISTED_COLUMNS],
+        unlisted=len(columns[LISTED_COLUMNS:]),
         shown=names[:SHOWN_COLUMNS],
         hidden_columns=len(names[SHOWN_COLUMNS:]),
         first_rows=datasets.rows_of(settings.data, row, offset=0, limit=SHOWN_ROWS),
+        thumbnails=list(_thumbnails(row, settings.data, names)),
+        figures=list(_spread(chosen, row.rows)),
     )
 
 
@@ -76,3 +82,38 @@ def _column(name: str, profile: Mapping[str, Any]) -> dict[str, Any]:
         "minimum": profile.get("minimum"),
         "maximum": profile.get("maximum"),
     }
+
+
+def _spread(column: Mapping[str, Any], rows: int) -> Iterator[Figure]:
+    """How the values of a column are spread: a number's in bins, and how often each of a few occurs."""
+    name, top = column["name"], column["top"][:BARS]
+    if top:
+        values, counts = [str(each["value"]) for each in top], [each["count"] for each in top]
+        shares = [f"{count} ({100 * count / max(rows, 1):.1f} %)" for count in counts]
+        chart = charts.bars(values, counts, title=f"how often each value of {name} occurs", texts=shares)
+        told = {"value": values, "rows": counts, "share": [count / max(rows, 1) for count in counts]}
+        more = column["distinct"] - len(top) if column["distinct"] else 0
+        note = f"And {more} more values." if more > 0 else "As classes to learn, this is their balance."
+        yield Figure("values", f"Values of {name}", chart, told, note)
+    if column.get("histogram"):
+        edges, counts = column["histogram"]["edges"], column["histogram"]["counts"]
+        chart = charts.histogram(edges, counts, title=f"how {name} is spread", x_label=name)
+        spread = {"from": edges[:-1], "to": edges[1:], "rows": counts}
+        yield Figure("histogram", f"How {name} is spread", chart, spread)
+
+
+def _thumbnails(row: DatasetRow, data: Any, names: Sequence[str]) -> Iterator[tuple[int, str, str]]:
+    """The first rows as images with what stands beside their pixels, where the columns make one."""
+    pixels = Pixels.among(names)
+    if pixels is None:
+        return
+    others = [name for name in names if name not in set(pixels.names)][:2]
+    rows = datasets.rows_of(data, row, offset=0, limit=THUMBNAILS)
+    values = np.array([[_number(each[name]) for name in pixels.names] for each in rows])
+    most = float(values.max(initial=0)) or 1.0
+    for place, (each, image) in enumerate(zip(rows, pixels.images(values, pixels.names), strict=True)):
+        yield place, pictures.address(image, 0, most, GREY), ", ".join(str(each[name]) for name in others)
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0

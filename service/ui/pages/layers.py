@@ -215,7 +215,7 @@ def layer_page(
         weights = arrays.get(f"W.{layer}")
         if weights is not None and weights.ndim == 2:
             figures.insert(0, _matrix(f"W.{layer}", weights))
-            pixels = Pixels.of([name for name in columns if name not in row.resolved["target"]])
+            pixels = Pixels.among(columns)
             if pixels and layer == "1" and set(preprocessing.input_names) <= set(pixels.names):
                 sheets = -(-weights.shape[1] // SHEET_FILTERS)
                 images = pixels.images(weights.T, preprocessing.input_names)
