@@ -18,24 +18,22 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from service.notebook import Dataset, Diagnosis, Evaluation, Histograms, Losses, Run, Timeline
 from service.schemas.base import PageBody
 from service.schemas.checkpoints import CheckpointBody
-from service.schemas.datasets import DatasetBody, DatasetDetail
-from service.schemas.diagnoses import DiagnosisBody
-from service.schemas.evaluations import EvaluationBody
+from service.schemas.datasets import DatasetDetail
 from service.schemas.events import EventBody
 from service.schemas.explanations import ExplanationBody, GainsBody, PathsBody
-from service.schemas.histograms import HistogramsBody
 from service.schemas.influences import InfluenceBody
 from service.schemas.inspections import CheckBody, InspectionBody
 from service.schemas.predictions import PredictionsBody
 from service.schemas.problems import FaultBody, ProblemBody
 from service.schemas.quantities import QuantitiesBody, QuantityBody
 from service.schemas.rankings import RankingBody
-from service.schemas.runs import PlanBody, RunBody, RunSummary
+from service.schemas.runs import PlanBody, RunSummary
 from service.schemas.splits import SplitBody
 from service.schemas.steps import StepBody
-from service.schemas.timelines import CrossingBody, TimelineBody
+from service.schemas.timelines import CrossingBody
 from service.schemas.watchpoints import WatchpointBody
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -55,6 +53,9 @@ MEDIA_TYPES = {
 """By the ending of a file's name, without .gz behind it."""
 ANY_MEDIA_TYPE = "application/octet-stream"
 """Of a file whose first bytes are to say what it is."""
+
+SHOWN_POINTS = 400
+"""Of a run's curves in a notebook."""
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
@@ -107,19 +108,17 @@ class Client:
 
     # Datasets ------------------------------------------------------------------------------------------------------
 
-    def upload(self, path: str | Path, *, name: str | None = None, **options: Any) -> DatasetBody:
+    def upload(self, path: str | Path, *, name: str | None = None, **options: Any) -> Dataset:
         """Upload a file of any format; `options` say how to read it: `delimiter=";"`, `types={"zip": "text"}`."""
         path = Path(path)
         with path.open("rb") as file:
             return self._upload(file, name=name or _plain(path).stem, media_type=media_type_of(path), options=options)
 
-    def upload_bytes(self, content: bytes, *, name: str, media_type: str = "text/csv", **options: Any) -> DatasetBody:
+    def upload_bytes(self, content: bytes, *, name: str, media_type: str = "text/csv", **options: Any) -> Dataset:
         """Upload a table's bytes."""
         return self._upload(content, name=name, media_type=media_type, options=options)
 
-    def _upload(
-        self, content: bytes | BinaryIO, *, name: str, media_type: str, options: Mapping[str, Any]
-    ) -> DatasetBody:
+    def _upload(self, content: bytes | BinaryIO, *, name: str, media_type: str, options: Mapping[str, Any]) -> Dataset:
         """Send a table, a file in blocks. How long the server may parse it is for its own limit to say."""
         answer = self._request(
             "POST",
@@ -129,11 +128,11 @@ class Client:
             headers={"Content-Type": media_type},
             timeout=httpx.Timeout(self.timeout_seconds, read=None),
         )
-        return self._read(DatasetBody, answer)
+        return self._read(Dataset, answer)
 
-    def datasets(self, *, limit: int = 50, cursor: str | None = None) -> PageBody[DatasetBody]:
+    def datasets(self, *, limit: int = 50, cursor: str | None = None) -> PageBody[Dataset]:
         """Datasets, newest first."""
-        return self._get(PageBody[DatasetBody], "/v1/datasets", limit=limit, cursor=cursor)
+        return self._get(PageBody[Dataset], "/v1/datasets", limit=limit, cursor=cursor)
 
     def dataset(self, dataset_id: str) -> DatasetDetail:
         """One dataset."""
@@ -145,11 +144,11 @@ class Client:
 
     # Runs ----------------------------------------------------------------------------------------------------------
 
-    def create_run(self, *, dataset: str, target: str | Sequence[str], key: str | None = None, **spec: Any) -> RunBody:
+    def create_run(self, *, dataset: str, target: str | Sequence[str], key: str | None = None, **spec: Any) -> Run:
         """Start a training; `spec` is what else a run create may hold. With a `key` it can be sent twice safely."""
         headers = {"Idempotency-Key": key} if key else {}
         body = {"dataset": dataset, "target": target, **spec}
-        return self._post(RunBody, "/v1/runs", body, headers=headers)
+        return self._post(Run, "/v1/runs", body, headers=headers)
 
     def validate_run(self, *, dataset: str, target: str | Sequence[str], **spec: Any) -> PlanBody:
         """What the run would be."""
@@ -175,39 +174,39 @@ class Client:
             cursor=cursor,
         )
 
-    def run(self, run_id: str) -> RunBody:
+    def run(self, run_id: str) -> Run:
         """One run."""
-        return self._get(RunBody, f"/v1/runs/{run_id}")
+        return self._get(Run, f"/v1/runs/{run_id}")
 
-    def update_run(self, run_id: str, **changes: Any) -> RunBody:
+    def update_run(self, run_id: str, **changes: Any) -> Run:
         """Change name, notes, tags or priority."""
-        return self._read(RunBody, self._request("PATCH", f"/v1/runs/{run_id}", json=changes))
+        return self._read(Run, self._request("PATCH", f"/v1/runs/{run_id}", json=changes))
 
-    def cancel(self, run_id: str) -> RunBody:
+    def cancel(self, run_id: str) -> Run:
         """Stop a run."""
-        return self._post(RunBody, f"/v1/runs/{run_id}/cancel")
+        return self._post(Run, f"/v1/runs/{run_id}/cancel")
 
-    def pause(self, run_id: str) -> RunBody:
+    def pause(self, run_id: str) -> Run:
         """Let a run wait."""
-        return self._post(RunBody, f"/v1/runs/{run_id}/pause")
+        return self._post(Run, f"/v1/runs/{run_id}/pause")
 
-    def resume(self, run_id: str) -> RunBody:
+    def resume(self, run_id: str) -> Run:
         """Let a paused run go on."""
-        return self._post(RunBody, f"/v1/runs/{run_id}/resume")
+        return self._post(Run, f"/v1/runs/{run_id}/resume")
 
-    def fork(self, run_id: str, **fork: Any) -> RunBody:
+    def fork(self, run_id: str, **fork: Any) -> Run:
         """A new run from a checkpoint of this one."""
-        return self._post(RunBody, f"/v1/runs/{run_id}/fork", fork)
+        return self._post(Run, f"/v1/runs/{run_id}/fork", fork)
 
     def delete_run(self, run_id: str) -> None:
         """Delete a finished run."""
         self._request("DELETE", f"/v1/runs/{run_id}")
 
-    def losses(self, run_id: str, *, keys: Sequence[str] = (), points: int | None = None) -> dict[str, list[Any]]:
+    def losses(self, run_id: str, *, keys: Sequence[str] = (), points: int | None = None) -> Losses:
         """The curves, by name."""
         params = {"keys": ",".join(keys) or None, "points": points}
         answer = self._request("GET", f"/v1/runs/{run_id}/losses", params=params)
-        return dict(answer.json())
+        return Losses(answer.json())
 
     def events(self, run_id: str, *, after: int = 0) -> Iterator[EventBody]:
         """Events as they happen, to the run's end. A stream that breaks is taken up again behind its last event."""
@@ -239,7 +238,7 @@ class Client:
                 elif line.startswith("data: "):
                     yield None if kind == "end" else EventBody.model_validate_json(line.removeprefix("data: "))
 
-    def wait(self, run_id: str, *, timeout_seconds: float | None = None) -> RunBody:
+    def wait(self, run_id: str, *, timeout_seconds: float | None = None) -> Run:
         """The run once it has ended. TimeoutError if that takes longer."""
         until = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         while not (run := self.run(run_id)).done:
@@ -309,12 +308,10 @@ class Client:
             except httpx.TransportError as error:
                 raise Unreachable(f"the server at {self.url} gave no whole answer: {error}") from error
 
-    def evaluation(
-        self, run_id: str, *, part: str = "test", checkpoint: str = "best", worst: int = 20
-    ) -> EvaluationBody:
+    def evaluation(self, run_id: str, *, part: str = "test", checkpoint: str = "best", worst: int = 20) -> Evaluation:
         """How good a run's network is on a part of its dataset, with its worst rows."""
         path = f"/v1/runs/{run_id}/evaluation"
-        return self._get(EvaluationBody, path, part=part, checkpoint=checkpoint, worst=worst)
+        return self._get(Evaluation, path, part=part, checkpoint=checkpoint, worst=worst)
 
     def split(self, run_id: str) -> SplitBody:
         """The rows of each part of a run's split."""
@@ -332,15 +329,15 @@ class Client:
         """A step as a zip with a script that recomputes it."""
         return self._request("GET", f"/v1/runs/{run_id}/steps/{at}/evidence").content
 
-    def histograms(self, run_id: str, *tensors: str, **options: Any) -> HistogramsBody:
+    def histograms(self, run_id: str, *tensors: str, **options: Any) -> Histograms:
         """How tensors such as W.1 are spread over a run's steps. Options: first, last, points, bins."""
         return self._get(
-            HistogramsBody, f"/v1/runs/{run_id}/histograms", tensors=",".join(tensors or ("W.1", "dW.1")), **options
+            Histograms, f"/v1/runs/{run_id}/histograms", tensors=",".join(tensors or ("W.1", "dW.1")), **options
         )
 
-    def timeline(self, run_id: str, *quantities: str, **options: Any) -> TimelineBody:
+    def timeline(self, run_id: str, *quantities: str, **options: Any) -> Timeline:
         """Numbers of a run over its steps: `timeline(run, "loss", "dW.*.norm", points=200)`."""
-        return self._get(TimelineBody, f"/v1/runs/{run_id}/timeline", quantities=";".join(quantities), **options)
+        return self._get(Timeline, f"/v1/runs/{run_id}/timeline", quantities=";".join(quantities), **options)
 
     def bisect(self, run_id: str, quantity: str, comparison: str, value: float, **options: Any) -> CrossingBody:
         """The first step at which a number passes a value: `bisect(run, "A.1[:,7].max", "==", 0)`."""
@@ -382,13 +379,13 @@ class Client:
         """The largest parts of one weight's gradient."""
         return self._post(PathsBody, f"/v1/runs/{run_id}/paths", {"address": address, **questions})
 
-    def doctor(self, run_id: str) -> DiagnosisBody:
+    def doctor(self, run_id: str) -> Diagnosis:
         """What is wrong with a run, the worst first."""
-        return self._get(DiagnosisBody, f"/v1/runs/{run_id}/doctor")
+        return self._get(Diagnosis, f"/v1/runs/{run_id}/doctor")
 
-    def consult(self, run_id: str, **questions: Any) -> DiagnosisBody:
+    def consult(self, run_id: str, **questions: Any) -> Diagnosis:
         """The same with other thresholds, or with remedies tried: `consult(run, test=True)`."""
-        return self._post(DiagnosisBody, f"/v1/runs/{run_id}/doctor", questions)
+        return self._post(Diagnosis, f"/v1/runs/{run_id}/doctor", questions)
 
     def influence(self, run_id: str, **question: Any) -> InfluenceBody:
         """The training rows that did most to a loss."""
@@ -419,10 +416,13 @@ class Client:
 
     def _read(self, kind: type[BodyT], answer: httpx.Response) -> BodyT:
         try:
-            return kind.model_validate_json(answer.content)
+            found = kind.model_validate_json(answer.content)
         except ValidationError as error:
             detail = f"{answer.request.url} answered in another form; is this a Chainrule server of this release?"
             raise Unreachable(detail) from error
+        if isinstance(found, Run):
+            found.curves_from(lambda: self.losses(found.id, points=SHOWN_POINTS))
+        return found
 
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
         if "params" in options:

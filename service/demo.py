@@ -55,8 +55,8 @@ def _train(client: Client, sample: Sample) -> RunBody:
     dataset = client.upload_bytes(sample.content(), name=sample.name)
     console.out.print(f"{sample.name}: {dataset.rows} rows × {len(dataset.columns)} columns, target {sample.target}")
     held_out = {"validation": 0.15}  # small as the tables are, so that there is a curve to see
-    run = client.create_run(dataset=dataset.id, target=sample.target, name=sample.name, split=held_out)
-    run = console.follow(client, run)
+    created = client.create_run(dataset=dataset.id, target=sample.target, name=sample.name, split=held_out)
+    run = console.follow(client, created)
     accuracy = ((run.metrics or {}).get("test") or {}).get("accuracy")
     ended = f"{run.status} ({run.reason['detail']})" if run.reason else run.status
     console.out.print(f"{sample.name}: {ended}; test accuracy {accuracy:.4f}\n")

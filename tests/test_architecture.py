@@ -75,7 +75,8 @@ ARROWS = {
         "service.settings",
         "engine",
     },
-    "service.client": {"service.schemas"},
+    "service.client": {"service.schemas", "service.notebook"},
+    "service.notebook": {"service.schemas", "service.ui.charts", "service.ui.numbers"},
     "service.console": {"service.client", "service.schemas", "service.console"},
 }
 """Which of our own modules each part may import when it runs."""

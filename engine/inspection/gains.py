@@ -104,7 +104,7 @@ def gains(
         end_norm=norms[last],
         gains=tuple(
             Gain(
-                operation=_operation(network, place),
+                operation=operation_at(network, place),
                 layer=layers[place].path,
                 before=names[place + 1],
                 after=names[place],
@@ -130,7 +130,8 @@ def _gain(before: float, after: float) -> float:
     return log10(after) - log10(before) if after else -inf
 
 
-def _operation(network: Network, place: int) -> str:
+def operation_at(network: Network, place: int) -> str:
+    """What the layer at a place does to a gradient on its way back: Wᵀ of layer 2, g′ of layer 1, …"""
     layer, number = network.layers[place], network.numbers[place]
     if isinstance(layer, Dense):
         return f"Wᵀ of layer {number}"

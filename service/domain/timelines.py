@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from engine.data.writers import arrow_stream
 from engine.inspection.measures import Measure, Predicate
 from engine.inspection.observation import ObservedStep
+from engine.parameters import Array
 from service.domain import courses, estimates, replays, runs
 from service.domain.courses import Course
 from service.domain.estimates import Estimate
@@ -73,6 +75,19 @@ def timeline(
     return Timeline(steps, {**columns, **travelled.found}, replays.trust(database, settings, run, travelled), course)
 
 
+def cosines(
+    database: Database, settings: Settings, run_id: str, *, first: int | None, last: int | None, points: int
+) -> Timeline:
+    """At steps evenly apart, the cosine of each dW.l with that of the step before: 1 is on, below 0 back again."""
+    with database.read() as session:
+        run = runs.row_of(session, run_id)
+        course = courses.course(session, run)
+    steps = steps_of(course, first, last, points)
+    estimates.check(estimate_of(database, run, course, steps), settings.limits)
+    travelled = replays.go(settings, run, partial(_cosines, steps=steps, begun=course.begun))
+    return Timeline(steps, travelled.found, replays.trust(database, settings, run, travelled), course)
+
+
 def as_arrow(found: Timeline) -> bytes:
     """An Arrow IPC stream: a row for each step, numbers that are not finite as they are, null where none was measured.
 
@@ -118,6 +133,29 @@ def steps_of(course: Course, first: int | None, last: int | None, points: int) -
     first, last = _range(course, first, last)
     found = np.unique(np.linspace(first, last, min(points, last - first + 1)).round().astype(np.int64))
     return tuple(found.tolist())
+
+
+def _cosines(journey: Journey, *, steps: tuple[int, ...], begun: int) -> dict[str, list[float | None]]:
+    """In the process: take each step and the one before."""
+    names = [f"d{name}" for name in journey.network.shapes if name.startswith("W.")]
+    found: dict[str, list[float | None]] = {name: [] for name in names}
+    for number in steps:
+        before = None
+        if number - 1 > begun:
+            journey.to(number - 2)
+            before = journey.observe().tensors
+        else:
+            journey.to(number - 1)
+        now = journey.observe().tensors
+        for name in names:
+            found[name].append(None if before is None else _cosine(before[name], now[name]))
+    return found
+
+
+def _cosine(a: Array, b: Array) -> float | None:
+    a, b = (each.astype(np.float64).ravel() for each in (a, b))
+    size = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / size if size and isfinite(size) else None
 
 
 def _followed(journey: Journey, *, steps: Sequence[int], quantities: Sequence[str]) -> dict[str, list[float]]:

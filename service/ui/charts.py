@@ -247,12 +247,18 @@ def heat_map(
     x_label: str,
     unit: str,
     span: tuple[float, float] | None = None,
+    is_signed: bool = False,
 ) -> Markup:
-    """A row for each name, a column for each column: the larger the value, the darker, in one hue of nine steps."""
+    """A row for each name, a column for each column: the larger the value, the darker, in one hue of nine steps.
+
+    Of signed values the span lies around 0, and there are two hues.
+    """
     known = [cell.value for row in cells for cell in row if cell.value is not None and isfinite(cell.value)]
     if not known:
         return _nothing(title)
-    low, high = span or (min(known), max(known))
+    most = max(map(abs, known))
+    low, high = span or ((-most, most) if is_signed else (min(known), max(known)))
+    hue = "d" if is_signed else "h"
     left, row_height, bottom = 84.0, 22.0, 54.0
     width = (WIDTH - left - RIGHT) / max(1, len(columns))
     height = TOP + row_height * len(names) + bottom
@@ -264,10 +270,10 @@ def heat_map(
             told = f"{name}, {x_label} {columns[column]}: {number(cell.value)} {unit}"
             square = Markup(
                 '<rect class="{}" x="{:.2f}" y="{:.1f}" width="{:.2f}" height="{}"><title>{}</title></rect>'
-            ).format(_shade(cell.value, low, high), left + column * width, y, width + 0.3, row_height - 1, told)
+            ).format(_shade(cell.value, low, high, hue), left + column * width, y, width + 0.3, row_height - 1, told)
             if cell.text:
                 square += Markup('<text class="in {}" x="{:.1f}" y="{:.1f}">{}</text>').format(
-                    _shade(cell.value, low, high), left + (column + 0.5) * width, y + 15, cell.text
+                    _shade(cell.value, low, high, hue), left + (column + 0.5) * width, y + 15, cell.text
                 )
             parts.append(
                 square
@@ -287,8 +293,8 @@ def heat_map(
     )
     for step in range(9):
         parts.append(
-            Markup('<rect class="h{}" x="{}" y="{}" width="16" height="10"/>').format(
-                step, left + step * 16, height - 14
+            Markup('<rect class="{}{}" x="{}" y="{}" width="16" height="10"/>').format(
+                hue, step, left + step * 16, height - 14
             )
         )
     parts.append(
@@ -300,10 +306,10 @@ def heat_map(
     return _svg(WIDTH, height, title, parts, "chart", role="group" if has_links else "img")
 
 
-def _shade(value: float | None, low: float, high: float) -> str:
+def _shade(value: float | None, low: float, high: float, hue: str = "h") -> str:
     if value is None or not isfinite(value):
         return "none"
-    return f"h{min(8, max(0, int(9 * (value - low) / (high - low or 1))))}"
+    return f"{hue}{min(8, max(0, int(9 * (value - low) / (high - low or 1))))}"
 
 
 def histogram(edges: Sequence[float], counts: Sequence[int], *, title: str, x_label: str) -> Markup:
@@ -594,14 +600,17 @@ def diverging(value: float | None, scale: float) -> str:
 
 
 def alone(chart: Markup) -> Markup:
-    """A chart with its colours in it, as it must have them outside of the pages."""
+    """A chart with its colours in it, light ones on white, as it must have them outside of the pages."""
     start = chart.index(">") + 1
     return chart[:start] + Markup("<style>") + Markup(_style()) + Markup("</style>") + chart[start:]  # noqa: S704 - ours
 
 
 @cache
 def _style() -> str:
-    return STYLE.read_text(encoding="utf-8").replace(":root", "svg")
+    text = STYLE.read_text(encoding="utf-8")
+    dark = text.index("@media (prefers-color-scheme: dark)")
+    light = text[:dark] + text[text.index("\n}\n", dark) + 3 :]
+    return light.replace(":root", "svg") + "svg { background: var(--paper); }"
 
 
 def _svg(

@@ -174,6 +174,28 @@ def test_a_run_is_followed_as_it_trains_past_a_restart_of_the_server(browser: An
         looked.context.close()
 
 
+def test_a_run_is_followed_where_streams_do_not_pass(browser: Any, tmp_path: Path) -> None:
+    with server(tmp_path / "data", CHAINRULE_WORKERS="1") as served:
+        run = start_penguins(served.client, **LONG)
+        until(lambda: served.client.run(run.id).epoch > 1, what="an epoch")
+        looked = Looked(browser, served)
+        asked: list[str] = []
+        looked.page.route("**/events?**", lambda route: (asked.append(route.request.url), route.abort()))
+        looked.page.goto(f"{served.url}/runs/{run.id}")
+        first = looked.page.inner_text("[data-live] .facts")
+
+        looked.page.wait_for_function(
+            "first => document.querySelector('[data-live] .facts').innerText !== first",
+            arg=first,
+            timeout=PATIENCE_SECONDS * 1000,
+        )
+        served.client.cancel(run.id)
+        looked.page.wait_for_selector(".pill.cancelled", timeout=PATIENCE_SECONDS * 1000)
+
+        assert asked, "the stream was tried"
+        looked.context.close()
+
+
 def test_a_chart_tells_its_numbers_and_zooms(browser: Any, served: Server, places: dict[str, str]) -> None:
     looked = Looked(browser, served)
     looked.page.goto(f"{served.url}{places['well']}")

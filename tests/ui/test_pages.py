@@ -81,7 +81,8 @@ def run(shared: Api) -> Json:
 @pytest.mark.parametrize(
     "path",
     [
-        "", "?scale=log", "/live", "/flow", "/flow?show=ratio", "/flow?show=zeros", "/layers/1", "/layers/2?step=3",
+        "", "?scale=log", "/live", "/flow", "/flow?show=ratio", "/flow?show=zeros", "/flow?show=gains",
+        "/flow?show=cosine", "/layers/1", "/layers/2?step=3",
         "/layers/1?over=time", "/network", "/network?epoch=0", "/try", "/evaluation", "/evaluation?part=train",
         "/doctor", "/walk",
     ],
@@ -266,6 +267,31 @@ def test_a_layers_spread_over_the_training_is_that_of_its_steps(shared: Api, run
     assert [int(row["step 1"]) for row in rows] == expected.tolist()
 
 
+def flow(api: Api, run: Json, show: str) -> list[Json]:
+    answer = api.get(f"/runs/{run['id']}/flow?show={show}&figure=flow&as=csv")
+    return list(csv.DictReader(io.StringIO(answer.text)))
+
+
+def test_the_gains_of_a_step_are_those_of_its_tensors_and_sum_to_what_is_lost(shared: Api, run: Json) -> None:
+    rows = flow(shared, run, "gains")
+
+    names = [name for name in rows[0] if name != "step"]
+    assert names == ["Wᵀ of layer 2", "g′ of layer 1"], "the loss's end first"
+    step = int(rows[-1]["step"])
+    first, last = (np.linalg.norm(tensor(shared, run, step, name)) for name in ("dZ.1", "dZ.2"))
+    assert sum(float(rows[-1][name]) for name in names) == pytest.approx(np.log10(first / last), rel=1e-4)
+
+
+def test_the_cosine_is_that_of_two_steps_gradients(shared: Api, run: Json) -> None:
+    rows = flow(shared, run, "cosine")
+
+    assert rows[0]["layer 1"] == "", "there is none before the first"
+    step = int(rows[-1]["step"])
+    a, b = (tensor(shared, run, number, "dW.1").ravel() for number in (step - 1, step))
+    expected = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+    assert float(rows[-1]["layer 1"]) == pytest.approx(expected, rel=1e-4)
+
+
 def test_a_finding_is_shown_with_its_fix_which_starts_a_run(api: Api) -> None:
     sick = api.train(dataset=api.upload(TABLE), network={"layers": DEEP}, training=SLOW)
     api.get(f"/v1/runs/{sick['id']}/doctor")
@@ -310,6 +336,7 @@ def test_every_figure_of_a_run_is_taken_along_as_a_picture_and_as_numbers(shared
     assert [int(row["epoch"]) for row in rows] == losses["epoch"]
     assert ElementTree.fromstring(picture.content).tag == "{http://www.w3.org/2000/svg}svg"
     assert "--s0: #" in picture.text, "its colours come along"
+    assert "prefers-color-scheme" not in picture.text, "and are light, as what shows it may be"
     assert (picture.headers["content-type"], picture.headers["content-security-policy"]) == ("image/svg+xml", POLICY)
     assert problem(shared.get(f"/runs/{run['id']}?figure=none&as=svg"), 404)
     page(shared, f"/runs/{run['id']}?figure=loss&as=pdf", code=422)

@@ -2,7 +2,7 @@
 // is fetched again and put in its place. One stream a page, closed while nobody looks, as browsers allow six a host.
 const part = document.querySelector("[data-live]");
 
-let stream = null, waiting = null, isBusy = false, failures = 0;
+let stream = null, waiting = null, isBusy = false, timer = null, errors = 0, polls = 0;
 
 async function refresh() {
   waiting = null;
@@ -16,22 +16,34 @@ async function refresh() {
     part.replaceChildren(...fresh.childNodes);
     part.dataset.status = fresh.dataset.status;
     if (status !== fresh.dataset.status) document.querySelector("[data-told]").textContent = `The run is ${fresh.dataset.status}.`;
-    failures = 0;
   } catch {
-    failures += 1;
+    poll();
   } finally {
     isBusy = false;
   }
-  if (!isOver() && failures) setTimeout(later, 2000);
 }
 
 function later() { waiting ??= setTimeout(refresh, 300); }
 
 function isOver() { return ["succeeded", "failed", "cancelled"].includes(part.dataset.status); }
 
+// Where the stream fails twice on end, the part is fetched every two seconds, and the stream tried again now and then.
+function poll() {
+  timer ??= setTimeout(() => {
+    timer = null;
+    polls += 1;
+    if (isOver() || document.hidden) return;
+    later();
+    if (polls % 5 === 0) open();
+    if (!stream) poll();
+  }, 2000);
+}
+
 function open() {
   if (stream || isOver() || document.hidden) return;
   stream = new EventSource(part.dataset.events);
+  stream.addEventListener("open", () => { errors = 0; later(); });
+  stream.addEventListener("error", () => { errors += 1; if (errors > 1) { close(); poll(); } });
   for (const kind of ["epoch", "claimed", "paused", "resumed", "requeued", "succeeded", "failed", "cancelled"]) {
     stream.addEventListener(kind, later);
   }
