@@ -15,6 +15,7 @@ from engine.data import ENCODINGS, Options, encoding_by_charset
 from engine.data.schema import ColumnType
 from service.domain import deferred
 from service.errors import Fault, Parameter, Unprocessable, UnsupportedMediaType
+from service.problems import path_in
 from service.schemas.base import NO_NUL
 from service.schemas.deferred import DeferredBody
 from service.security import TEXT_FILES, charset_of, media_type_of
@@ -230,7 +231,7 @@ async def _deferrable(
     query = f"?{request.url.query}" if request.url.query else ""
     asked = {
         "method": request.method,
-        "address": request.url.path + query,
+        "address": path_in(request) + query,
         "headers": dict(request.headers),
         "body": await request.body(),
     }

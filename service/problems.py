@@ -138,11 +138,16 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, _handle)
 
 
+def path_in(request: Request) -> str:
+    """The address within the application, without the root that a proxy shows it under."""
+    return request.url.path.removeprefix(str(request.scope.get("root_path", "")))
+
+
 async def _handle(request: Request, error: Exception) -> Response:
     problem = problem_of(error)
     if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
         problem.headers["Allow"] = allowed_methods(request)
-    if not request.url.path.startswith("/v1/") and "text/html" in request.headers.get("accept", ""):
+    if not path_in(request).startswith("/v1/") and "text/html" in request.headers.get("accept", ""):
         return render(request, "error.html", code=problem.status, here="", problem=problem)
     return answer(problem, request.url.path)
 

@@ -32,7 +32,8 @@ OPEN_PATHS = frozenset({"/v1/health/live", "/v1/health/ready", "/login"})
 STATIC_PATH = "/static/"
 COOKIE = "chainrule"
 """By which a browser shows that it knows the token."""
-UPLOAD_PATHS = frozenset({"/v1/datasets", "/v1/datasets/preview", "/datasets"})
+API_PATH = b"/v1/"
+UPLOAD_PATHS = frozenset({"/v1/datasets", "/v1/datasets/preview", "/datasets", "/files", "/playground/table"})
 """To which files are sent."""
 PREDICT_PATH = "/predict"
 """The end of an address to which files are sent, or questions in JSON."""
@@ -53,11 +54,13 @@ class Door:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        path = self._path(scope)
+        scope["path"], scope["root_path"] = self.settings.root_path + path, self.settings.root_path
         headers = Headers(scope=scope)
-        limit = self._limit(scope["path"], headers)
+        limit = self._limit(path, headers)
         try:
-            self._check(scope, headers)
-            _check_encoding(scope["path"], headers)
+            self._check(scope, path, headers)
+            _check_encoding(path, headers)
             _check_length(headers, limit)
         except Problem as problem:
             if problem.status == Unauthorized.status and "text/html" in headers.get("accept", ""):
@@ -78,7 +81,7 @@ class Door:
             nonlocal has_started
             if has_started or body.problem is None:
                 has_started = True
-                await send(message)
+                await send(self._rooted(message))
 
         try:
             await self.app(scope, body.receive, answering)
@@ -91,7 +94,23 @@ class Door:
         if body.problem is not None and not has_started:
             await answer(body.problem, scope["path"])(scope, body.receive, send)
 
-    def _check(self, scope: Scope, headers: Headers) -> None:
+    def _rooted(self, message: Message) -> Message:
+        """An answer whose Location is an address under the root."""
+        if not self.settings.root_path or message["type"] != "http.response.start":
+            return message
+        root = self.settings.root_path.encode()
+        headers = [
+            (name, root + value if name == b"location" and value.startswith(API_PATH) else value)
+            for name, value in message["headers"]
+        ]
+        return {**message, "headers": headers}
+
+    def _path(self, scope: Scope) -> str:
+        """The address within the application, whether a proxy in front of it took the root off or left it."""
+        root, path = self.settings.root_path, str(scope["path"])
+        return path.removeprefix(root) if root and path.startswith(f"{root}/") else path
+
+    def _check(self, scope: Scope, path: str, headers: Headers) -> None:
         self._check_headers(scope)
         host = _name_of(headers.get("host", ""))
         if not self.settings.allow_any_host and host not in self.settings.allowed_hosts and self.token is None:
@@ -107,7 +126,7 @@ class Door:
             and urlsplit(origin).netloc != headers.get("host")
         ):
             raise Forbidden("Origin: a page of another site may not write here.", code="origin_not_allowed")
-        is_open = scope["path"] in OPEN_PATHS or scope["path"].startswith(STATIC_PATH)
+        is_open = path in OPEN_PATHS or path.startswith(STATIC_PATH)
         if self.token is not None and not is_open:
             kind, _, given = headers.get("authorization", "").partition(" ")
             is_bearer = kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self.token)

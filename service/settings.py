@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     database_url: str | None = Field(None, description="Default: the SQLite file chainrule.sqlite3 in the data folder.")
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    root_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = Field(
+        "", description="Under which a proxy shows it, such as /chainrule."
+    )
     token: Secret[Annotated[str, Field(min_length=16)]] | None = Field(
         None, description="When set, every request needs `Authorization: Bearer <token>`."
     )

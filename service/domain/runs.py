@@ -203,6 +203,7 @@ def listed(
     order_by: str,
     limit: int,
     cursor: str | None,
+    name: str | None = None,
 ) -> Page[RunDetail]:
     """A page of runs."""
     found = store.listed(
@@ -210,6 +211,7 @@ def listed(
         statuses=statuses,
         tags=tags,
         dataset_id=dataset_id,
+        name=name,
         order_by=order_by,
         limit=limit,
         cursor=cursor,

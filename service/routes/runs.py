@@ -141,6 +141,9 @@ def list_runs(
         list[Annotated[str, Query(pattern=NO_NUL)]] | None, Query(max_length=50, description="With all of these tags.")
     ] = None,
     dataset: Annotated[str | None, Query(max_length=60, pattern=NO_NUL)] = None,
+    name: Annotated[
+        str | None, Query(max_length=200, pattern=NO_NUL, description="With this in its name, whatever its case.")
+    ] = None,
     order_by: Annotated[
         str, Query(pattern=f"^({'|'.join(store.ORDERS)})$", description="A minus turns it.")
     ] = "-created_at",
@@ -153,6 +156,7 @@ def list_runs(
         statuses=status or (),
         tags=tag or (),
         dataset_id=dataset,
+        name=name,
         order_by=order_by,
         limit=limit,
         cursor=cursor,

@@ -46,6 +46,12 @@ def runs_of(session: Session, dataset_id: str) -> Sequence[RunRow]:
     ).all()
 
 
+def names_of(session: Session, ids: Sequence[str]) -> dict[str, str]:
+    """The names of some datasets."""
+    query = select(DatasetRow.id, DatasetRow.name).where(DatasetRow.id.in_(ids))
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
 def run_count(session: Session, dataset_id: str) -> int:
     """How many runs use the dataset."""
     return session.scalar(select(func.count()).where(RunRow.dataset_id == dataset_id)) or 0

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import isfinite
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Select, literal, tuple_
@@ -88,4 +89,10 @@ def _text(plain: Any) -> str:
     return plain
 
 
-_READERS: dict[type, Callable[[Any], Any]] = {datetime: _moment, int: _integer, str: _text}
+def _number(plain: Any) -> float:
+    if type(plain) not in (int, float) or not isfinite(plain):
+        raise ValueError("expected a number")
+    return float(plain)
+
+
+_READERS: dict[type, Callable[[Any], Any]] = {datetime: _moment, int: _integer, float: _number, str: _text}

@@ -33,8 +33,10 @@ ORDERS: dict[str, tuple[InstrumentedAttribute[Any], bool]] = {
     "priority": (RunRow.priority, False),
     "name": (RunRow.name, False),
     "-name": (RunRow.name, True),
+    "best": (RunRow.best_rising, False),
+    "-best": (RunRow.best_falling, True),
 }
-"""What a list can be ordered by, and whether it falls."""
+"""What a list can be ordered by, and whether it falls; runs without a best come last."""
 
 
 @dataclass(frozen=True)
@@ -79,16 +81,22 @@ def listed(
     statuses: Sequence[str] = (),
     tags: Sequence[str] = (),
     dataset_id: str | None = None,
+    name: str | None = None,
     order_by: str = "-created_at",
     limit: int,
     cursor: str | None,
 ) -> Page[RunRow]:
-    """Runs in any of these statuses that carry all these tags, without the columns that only one run shows."""
+    """Runs in any of these statuses that carry all these tags and have `name` in theirs, whatever its case.
+
+    They come without the columns that only one run shows.
+    """
     query = select(RunRow).options(defer(RunRow.spec), defer(RunRow.preprocessing), defer(RunRow.notes))
     if statuses:
         query = query.where(RunRow.status.in_(statuses))
     if dataset_id is not None:
         query = query.where(RunRow.dataset_id == dataset_id)
+    if name is not None:
+        query = query.where(RunRow.name.icontains(name, autoescape=True))
     for tag in tags:
         query = query.where(exists().where(RunTagRow.run_id == RunRow.id, RunTagRow.tag == tag))
     key, descending = ORDERS[order_by]

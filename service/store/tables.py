@@ -3,11 +3,14 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Float, ForeignKey, Index, LargeBinary, String, Text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Float, ForeignKey, Index, LargeBinary, String, Text, func
+from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 Json = dict[str, Any]
+
+WORST = 1e308
+"""Stands where a run has no best yet, so that it comes last."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -115,8 +118,11 @@ class RunRow(Row):
     step: Mapped[int]
     """Steps done in the epoch under way."""
     steps_per_epoch: Mapped[int]
-    best: Mapped[Json | None]
+    best: Mapped[Json | None] = mapped_column(JSON(none_as_null=True))
     """`{"epoch", "metric", "value", "checkpoint"}`."""
+    best_rising: Mapped[float] = column_property(func.coalesce(best["value"].as_float(), WORST), deferred=True)
+    best_falling: Mapped[float] = column_property(func.coalesce(best["value"].as_float(), -WORST), deferred=True)
+    """Its value, to order by."""
     last: Mapped[Json | None]
     """The newest epoch's report with its checkpoint, if it has one."""
     metrics: Mapped[Json | None]

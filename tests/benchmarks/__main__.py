@@ -1,5 +1,5 @@
 """`python -m tests.benchmarks training`, `predict`, `jobs`, `defaults`, `inspection`, `suspects`,
-`recording`, `doctor`, `memory`: they only measure."""
+`recording`, `doctor`, `memory`, `pages`: they only measure."""
 
 import argparse
 import os
@@ -53,7 +53,11 @@ def _options() -> argparse.Namespace:
     doctor.add_argument("--name", default="", help="only those whose names have this in them")
     memory = benchmarks.add_parser("memory", help="what a large CSV takes, in every process")
     memory.add_argument("--megabytes", type=_positive, default=1000, help="of the file")
-    for each in (training, predict, jobs, defaults, inspection, suspects, recording, doctor, memory):
+    pages = benchmarks.add_parser("pages", help="how long a browser waits for each page, idle and while two runs train")
+    pages.add_argument("--requests", type=_positive, default=20, help="of each page")
+    pages.add_argument("--epochs", type=_positive, default=200, help="of the run")
+    pages.add_argument("--runs", type=_positive, default=10_000, help="in the long list")
+    for each in (training, predict, jobs, defaults, inspection, suspects, recording, doctor, memory, pages):
         each.add_argument("--threads", type=_positive, default=1, help="BLAS threads")
         each.add_argument("--json", action="store_true", help="print JSON for programs")
     return parser.parse_args()

@@ -41,7 +41,7 @@ def main(options: Namespace) -> None:
 def _measure_all(running: Server, requests: int) -> Iterator[dict[str, Any]]:
     run_id = _train_penguins(running.client)
     yield from _measure(running, run_id, requests, load="idle")
-    with _two_runs_training(running.client):
+    with two_runs_training(running.client):
         yield from _measure(running, run_id, requests, load="two runs train")
 
 
@@ -52,7 +52,7 @@ def _train_penguins(client: Client) -> str:
 
 
 @contextmanager
-def _two_runs_training(client: Client) -> Iterator[None]:
+def two_runs_training(client: Client) -> Iterator[None]:
     """Two runs on the digits that go on until the end of the block."""
     dataset = client.upload_bytes(DIGITS.content(), name=DIGITS.name)
     endless = {"epochs": 100_000, "early_stopping": None}

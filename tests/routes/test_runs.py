@@ -870,3 +870,29 @@ def test_rows_that_are_read_from_the_disk_do_not_count_as_memory_and_are_warned_
         "rows: encoded they take 16000 bytes, so they are read from a file on the disk while the run trains"
         in (on_disk["warnings"])
     )
+
+
+def test_runs_are_found_by_a_part_of_their_names_and_ordered_by_their_best(api: Api) -> None:
+    dataset = api.upload()
+    made = {name: api.create(dataset=dataset, name=name, seed=seed) for seed, name in enumerate(("Ab", "aB 50%", "c"))}
+    api.work()
+    waiting = api.create(dataset=dataset, name="later")
+    best = {name: api.run(run["id"])["best"]["value"] for name, run in made.items()}
+    rising = sorted(best, key=lambda name: best[name])
+
+    def names(query: str) -> list[str]:
+        return [each["name"] for each in api.get(f"/v1/runs?{query}").json()["items"]]
+
+    assert set(names("name=ab")) == {"Ab", "aB 50%"}
+    assert names("name=0%25") == ["aB 50%"]
+    assert names("name=_") == []
+    assert names("order_by=best") == [*rising, "later"]
+    assert names("order_by=-best") == [*reversed(rising), "later"]
+    found, cursor = list[str](), ""
+    for _ in range(4):
+        answer = api.get(f"/v1/runs?order_by=best&limit=1{cursor}").json()
+        found += [each["name"] for each in answer["items"]]
+        cursor = f"&cursor={answer['next_cursor']}"
+    assert found == [*rising, waiting["name"]]
+    assert answer["next_cursor"] is None
+    problem(api.get("/v1/runs?order_by=name&limit=1" + cursor.replace("None", "bm8")), 400)

@@ -4,11 +4,13 @@ import csv
 import io
 import os
 import time
+from pathlib import Path
 
 import pytest
 
 from service.domain import datasets
 from service.samples import DIGITS, PENGUINS
+from service.settings import Limits
 from tests.support import Api
 from tests.ui.test_pages import HTML, page, read, send
 
@@ -81,6 +83,15 @@ def test_files_that_nobody_keeps_make_room(api: Api, monkeypatch: pytest.MonkeyP
         os.utime(path, (0, time.time() - datasets.HELD_SECONDS - 60))
     look(api)
     page(api, places[2], 404)
+
+
+@pytest.mark.parametrize("path", ["/datasets", "/files", "/playground/table"])
+def test_a_page_takes_files_as_large_as_the_api_does(tmp_path: Path, path: str) -> None:
+    with Api(tmp_path, limits=Limits(request_bytes=2_000)) as api:
+        content = b"a,b,c\n" + b"".join(b"%d,%d,%d\n" % (i, i % 7, i % 3) for i in range(1_000))
+        answer = api.post(path, files={"file": ("t.csv", content)}, headers=HTML, follow_redirects=False)
+
+        assert answer.status_code == 303, answer.text
 
 
 def test_a_dataset_shows_how_a_column_is_spread_and_its_classes_balance(api: Api) -> None:

@@ -391,6 +391,42 @@ def test_a_server_with_a_token_asks_for_it_and_remembers(tmp_path: Path) -> None
         assert api.get("/v1/runs", headers={"Cookie": b"chainrule=\xfc"}).status_code == 401
 
 
+@pytest.mark.parametrize("is_stripped", [True, False], ids=["stripped", "left"])
+def test_every_link_stays_under_the_path_that_a_proxy_shows(tmp_path: Path, is_stripped: bool) -> None:
+    """The proxy takes the path off, or leaves it."""
+    root, token = "/tools/chainrule", "open-sesame-open-sesame"
+    shown = "" if is_stripped else root
+    with Api(tmp_path, root_path=root, token=token) as api:
+        sent_away = api.get(f"{shown}/runs", headers=HTML, follow_redirects=False)
+        assert sent_away.headers["location"] == f"{root}/login"
+        passed = api.post(f"{shown}/login", data={"token": token}, headers=HTML, follow_redirects=False)
+        assert passed.headers["location"] == f"{root}/runs"
+        headers = {**HTML, "Cookie": passed.headers["set-cookie"].partition(";")[0]}
+        files = {"file": ("t.csv", TINY, "text/csv")}
+        made = api.post(f"{shown}/datasets", files=files, headers=headers, follow_redirects=False).headers["location"]
+        form = {"dataset": made.rpartition("/")[2], "target": "label", "epochs": "2", "step": "start"}
+        run = api.post(f"{shown}/new", data=form, headers=headers, follow_redirects=False).headers["location"]
+        api.work()
+
+        for place in (made, run, f"{root}/learn", f"{root}/playground", f"{run}/flow", f"{run}/walk", f"{root}/docs"):
+            found = read(api.get(shown + place.removeprefix(root), headers=headers))
+            addresses = [
+                str(named[name])
+                for _, named in found.tags
+                for name in ("href", "src", "action", "data-live", "data-events", "data-openapi")
+                if named.get(name)
+            ]
+            outside = [each for each in addresses if not each.startswith((f"{root}/", "#", "?", "data:"))]
+            assert outside == [], place
+        bearer = {"Authorization": f"Bearer {token}"}
+        answer = api.post(
+            f"{shown}/v1/datasets", content=b"x,y\n1,2\n3,4\n", headers={**bearer, "Content-Type": "text/csv"}
+        )
+        assert answer.headers["location"].startswith(f"{root}/v1/datasets/ds_")
+        assert api.get(f"{shown}/v1/runs/run_none", headers=bearer).json()["code"] == "not_found"
+        assert api.get(f"{shown}{run.removeprefix(root)}?figure=loss&as=csv", headers=headers).status_code == 200
+
+
 def test_a_form_of_another_site_is_refused(api: Api) -> None:
     answer = api.post("/new", data={"step": "start"}, headers={**HTML, "Origin": "http://elsewhere.example"})
 

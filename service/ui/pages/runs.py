@@ -25,6 +25,8 @@ from service.domain import diagnoses, losses, runs
 from service.domain.overrides import merged
 from service.domain.runs import RunDetail
 from service.errors import Unprocessable
+from service.schemas.base import NO_NUL
+from service.store import datasets as dataset_store
 from service.store import runs as run_store
 from service.store.database import Database
 from service.store.tables import RunRow
@@ -37,6 +39,14 @@ from service.ui.rendering import render
 
 router = APIRouter(include_in_schema=False)
 
+ORDERS = {
+    "-created_at": "newest first",
+    "created_at": "oldest first",
+    "best": "least best value first",
+    "-best": "largest best value first",
+    "name": "by name",
+    "-priority": "by priority",
+}
 SPARK_POINTS = 40
 LONGEST_SPARK = 5_000
 """A run of more epochs has no line in the list, which would read them all."""
@@ -48,6 +58,7 @@ def list_runs_page(
     session: ReadSession,
     status: Annotated[str, Query(max_length=20)] = "",
     dataset: Annotated[str, Query(max_length=60)] = "",
+    name: Annotated[str, Query(max_length=200, pattern=NO_NUL)] = "",
     order_by: Annotated[str, Query(pattern=f"^({'|'.join(run_store.ORDERS)})$")] = "-created_at",
     cursor: Cursor = None,
 ) -> Response:
@@ -57,11 +68,13 @@ def list_runs_page(
         statuses=[status] if status else (),
         tags=(),
         dataset_id=dataset or None,
+        name=name or None,
         order_by=order_by,
         limit=LISTED,
         cursor=cursor,
     )
-    asked = {"status": status, "dataset": dataset, "order_by": order_by, "cursor": page.next_cursor or ""}
+    named = dataset_store.names_of(session, [*{detail.row.dataset_id for detail in page.items}, dataset])
+    asked = {"status": status, "dataset": dataset, "name": name, "order_by": order_by, "cursor": page.next_cursor or ""}
     return render(
         request,
         "runs.html",
@@ -69,7 +82,10 @@ def list_runs_page(
         statuses=run_store.STATUSES,
         status=status,
         dataset=dataset,
+        name=name,
+        named=named,
         order_by=order_by,
+        orders=ORDERS,
         runs=[_listed(session, detail) for detail in page.items],
         next_cursor=page.next_cursor,
         next_query=urlencode({name: value for name, value in asked.items() if value}),
