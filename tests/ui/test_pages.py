@@ -307,6 +307,32 @@ def test_a_finding_is_shown_with_its_fix_which_starts_a_run(api: Api) -> None:
     assert send(api, f"/runs/{sick['id']}/mended", finding="99").status_code == 422
 
 
+def test_a_run_is_forked_named_and_deleted_by_its_page(api: Api) -> None:
+    run = api.train()
+    place = f"/runs/{run['id']}"
+
+    forked = send(api, f"{place}/forked", at="epoch:2", epochs="5", learning_rate="0.02")
+    assert forked.status_code == 303, forked.text
+    fork = api.run(forked.headers["location"].rpartition("/")[2])
+    assert (fork["parent"]["run"], fork["resolved"]["training"]["epochs"]) == (run["id"], 5)
+    assert fork["resolved"]["training"]["optimizer"]["learning_rate"] == 0.02
+    assert "no moment" in read(send(api, f"{place}/forked", at="epoch:99")).text
+    assert "expected a number" in read(send(api, f"{place}/forked", epochs="many")).text
+
+    send(api, f"{place}/named", name=HOSTILE, notes="mind this", tags="keep, first")
+    named = api.run(run["id"])
+    assert (named["name"], named["notes"], named["tags"]) == (HOSTILE, "mind this", ["first", "keep"])
+    assert "mind this" in page(api, place).text
+    assert send(api, f"{place}/named", name="").status_code == 422
+
+    asked = read(send(api, f"{place}/deleted", sure="no"))
+    assert "can't be taken back" in asked.text
+    assert api.run(run["id"])["name"] == HOSTILE, "it is asked once"
+    assert send(api, f"{place}/deleted", sure="yes").headers["location"] == "/runs"
+    assert api.get(f"/v1{place}").status_code == 404
+    assert send(api, f"/runs/{fork['id']}/deleted", sure="yes").status_code == 409, "it waits"
+
+
 def test_runs_are_compared_by_what_differs_and_by_their_curves(api: Api) -> None:
     dataset = api.upload()
     quick, slow = (

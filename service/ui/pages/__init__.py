@@ -12,6 +12,7 @@ from service.ui.pages import (
     layers,
     learning,
     runs,
+    steering,
     system,
     trying,
     walking,
@@ -19,6 +20,7 @@ from service.ui.pages import (
 
 ROUTERS = (
     runs.router,
+    steering.router,
     comparison.router,
     datasets.router,
     bringing.router,

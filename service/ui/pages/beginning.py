@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
@@ -25,7 +24,7 @@ from service.settings import Settings
 from service.store.database import Database
 from service.store.tables import RunRow
 from service.ui.numbers import number
-from service.ui.pages.common import IN_FORMS, Form, there
+from service.ui.pages.common import IN_FORMS, Form, checked, there
 from service.ui.rendering import render
 
 router = APIRouter(include_in_schema=False)
@@ -124,38 +123,30 @@ def _asked(form: Mapping[str, str]) -> dict[str, Any]:
     body: dict[str, Any] = {"dataset": form.get("dataset", ""), "target": form.get("target", "")}
     training: dict[str, Any] = {}
     if form.get("hidden", "").strip():
-        units = [_number("hidden", part) for part in form["hidden"].split(",") if part.strip()]
+        units = [number_in("hidden", part) for part in form["hidden"].split(",") if part.strip()]
         body["network"] = {
             "layers": [{"type": "dense", "units": each, "activation": form.get("activation", "relu")} for each in units]
         }
     for name in ("epochs", "batch_size"):
         if form.get(name):
-            training[name] = _number(name, form[name])
+            training[name] = number_in(name, form[name])
     rate, kind = form.get("learning_rate", "").strip(), form.get("optimizer", "adam")
     if rate or kind != "adam":
-        training["optimizer"] = {"type": kind} | ({"learning_rate": _number("learning_rate", rate)} if rate else {})
+        training["optimizer"] = {"type": kind} | ({"learning_rate": number_in("learning_rate", rate)} if rate else {})
     body |= {"training": training} if training else {}
-    body |= {"seed": _number("seed", form["seed"])} if form.get("seed") else {}
+    body |= {"seed": number_in("seed", form["seed"])} if form.get("seed") else {}
     return body | ({"name": form["name"]} if form.get("name") else {})
 
 
-def _number(name: str, text: str) -> float | int:
+def number_in(name: str, text: str) -> float | int:
     try:
         return int(text) if text.strip().lstrip("-").isdecimal() else float(text)
     except ValueError as error:
         raise Unprocessable(f"{name}: expected a number, got {text[:40]!r}.") from error
 
 
-def _create(body: Mapping[str, Any]) -> RunCreate:
-    try:
-        return RunCreate.model_validate(body)
-    except ValidationError as error:
-        found = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
-        raise RequestValidationError(found, body=body) from error
-
-
 def _plan(database: Database, settings: Settings, body: Mapping[str, Any]) -> dict[str, Any]:
-    asked = _create(body)
+    asked = checked(RunCreate, body)
     draft = runs.validate(database, settings.data, asked.dataset, asked.spec(), settings.limits)
     plan, path = draft.plan, datasets.path_of(settings.data, draft.dataset.id)
     return {
@@ -187,7 +178,7 @@ def _encoding(feature: Feature) -> tuple[str, str]:
 
 
 def started(database: Database, settings: Settings, body: Mapping[str, Any]) -> str:
-    asked = _create(body)
+    asked = checked(RunCreate, body)
     draft = runs.validate(database, settings.data, asked.dataset, asked.spec(), settings.limits)
     labels = Labels(asked.name, asked.notes, tuple(asked.tags), asked.priority)
     with database.write() as session:

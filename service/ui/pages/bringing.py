@@ -1,13 +1,10 @@
 """Pages that bring a file: at once, or after a look at how it is read, which can be mended."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.exceptions import RequestValidationError
-from pydantic import TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -20,7 +17,7 @@ from service.errors import Problem
 from service.problems import problem_of
 from service.routes.datasets import held, read_held, received
 from service.schemas.base import NO_NUL
-from service.ui.pages.common import IN_FILES, IN_FORMS, Form, there
+from service.ui.pages.common import IN_FILES, IN_FORMS, Form, checked, there
 from service.ui.rendering import render
 
 router = APIRouter(include_in_schema=False)
@@ -63,9 +60,6 @@ class Reading:
             na=tuple(part.strip() for part in self.na.split(",") if part.strip()),
             types=self.types,
         )
-
-
-_READING = TypeAdapter(Reading)
 
 
 @router.post("/datasets", openapi_extra=IN_FILES)
@@ -140,11 +134,7 @@ async def keep_file(
 ) -> Response:
     """Keep a file that was looked at, read as the form says."""
     said = await request.form()
-    try:
-        reading = _READING.validate_python({**form, "type": [each for each in said.getlist("type") if each]})
-    except ValidationError as error:
-        found = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
-        raise RequestValidationError(found, body=json.dumps(form)) from error
+    reading = checked(Reading, {**form, "type": [each for each in said.getlist("type") if each]})
     try:
         parsed, _ = await read_held(request, held_id, _media(reading), reading.options, settings)
     except EngineError as error:

@@ -1,13 +1,17 @@
 """What pages have in common: forms, and going on to another page."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import Depends, Query, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import TypeAdapter, ValidationError
 from starlette.responses import RedirectResponse, Response
 
 from service.ui.rendering import address
+
+ItemT = TypeVar("ItemT")
 
 LISTED = 25
 CURVE_POINTS = 600
@@ -32,6 +36,15 @@ WithFigures = Depends(_figure)
 """A page whose figures can be taken along."""
 
 Form = Annotated[dict[str, str], Depends(_form)]
+
+
+def checked(kind: type[ItemT], content: Any) -> ItemT:
+    """What a form says, as a body or a question of that kind. RequestValidationError names each field that is wrong."""
+    try:
+        return TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        found = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
+        raise RequestValidationError(found, body=content) from error
 
 
 def there(request: Request, route: str, *, query: Mapping[str, Any] | None = None, **names: Any) -> Response:

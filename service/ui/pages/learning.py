@@ -10,7 +10,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
 from markupsafe import Markup
-from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -31,7 +30,7 @@ from service.ui.charts import Dot
 from service.ui.figures import Figure
 from service.ui.lessons import LESSONS, Lesson, tags
 from service.ui.pages.beginning import started
-from service.ui.pages.common import IN_FILES, IN_FORMS, Form, WithFigures, there
+from service.ui.pages.common import IN_FILES, IN_FORMS, Form, WithFigures, checked, there
 from service.ui.rendering import render
 
 router = APIRouter(include_in_schema=False)
@@ -198,7 +197,6 @@ class Columns:
 PLAYED = ["playground"]
 MADE = ({"name": "x1", "type": "number"}, {"name": "x2", "type": "number"}, {"name": "class", "type": "text"})
 Played = Annotated[Game, Depends(Game)]
-_GAME = TypeAdapter(Game)
 
 
 @router.get("/playground", dependencies=[WithFigures])
@@ -257,11 +255,7 @@ def _dots(columns: Columns, rows: Sequence[Mapping[str, Any]]) -> Figure:
 @router.post("/playground", openapi_extra=IN_FORMS, dependencies=[PlanTurn])
 async def play(request: Request, form: Form, database: DatabaseDep, settings: SettingsDep) -> Response:
     """Train what is asked for, and go on to what it says of the plane."""
-    try:
-        game = _GAME.validate_python({name: value for name, value in form.items() if value != ""})
-    except ValidationError as error:
-        found = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
-        raise RequestValidationError(found, body=form) from error
+    game = checked(Game, {name: value for name, value in form.items() if value != ""})
     try:
         run_id = await _played(request, game, database, settings)
     except (Problem, EngineError, RequestValidationError) as error:

@@ -15,14 +15,12 @@ from service.dependencies import (
     Cursor,
     DatabaseDep,
     InspectTurn,
-    PlanTurn,
     ReadSession,
     RunId,
     SettingsDep,
     WriteSession,
 )
 from service.domain import diagnoses, losses, runs
-from service.domain.overrides import merged
 from service.domain.runs import RunDetail
 from service.errors import Unprocessable
 from service.schemas.base import NO_NUL
@@ -33,7 +31,6 @@ from service.store.tables import RunRow
 from service.ui import charts
 from service.ui.charts import Series
 from service.ui.figures import Figure
-from service.ui.pages.beginning import started
 from service.ui.pages.common import CURVE_POINTS, IN_FORMS, LISTED, Form, WithFigures, there
 from service.ui.rendering import render
 
@@ -249,17 +246,3 @@ def steer_run(request: Request, run_id: RunId, form: Form, session: WriteSession
         raise Unprocessable(f"action: expected one of {', '.join(actions)}.")
     action(session, run_id)
     return there(request, "run_page", run_id=run_id)
-
-
-@router.post("/runs/{run_id}/mended", openapi_extra=IN_FORMS, dependencies=[PlanTurn])
-def start_mended(request: Request, run_id: RunId, form: Form, database: DatabaseDep, settings: SettingsDep) -> Response:
-    """Start the run again with what a finding says would mend it."""
-    with database.read() as session:
-        row = runs.row_of(session, run_id)
-    found = diagnoses.diagnosis(database, settings, run_id)["findings"]
-    place = int(form["finding"]) if form.get("finding", "").isdecimal() else len(found)
-    if place >= len(found) or not (remedy := found[place]["remedy"]) or not remedy["patch"]:
-        raise Unprocessable("finding: expected one that has something to try.")
-    spec = merged(row.resolved, remedy["patch"])
-    run = started(database, settings, {"dataset": row.dataset_id, "name": f"{row.name[:180]}, mended", **spec})
-    return there(request, "run_page", run_id=run)
