@@ -1,6 +1,6 @@
 """How numbers and moments are written on pages."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from math import isfinite, log10
 
 
@@ -52,3 +52,14 @@ def size(count: int) -> str:
 def moment(at: datetime | None) -> str:
     """In UTC, to the second."""
     return "–" if at is None else f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def ago(at: datetime | None) -> str:
+    """How long ago, in the unit that suits it."""
+    if at is None:
+        return "–"
+    seconds = max(0, round((datetime.now(UTC) - at).total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit} ago"
+    return f"{seconds} s ago"

@@ -81,6 +81,7 @@ def _environment() -> Environment:
         "duration": numbers.duration,
         "size": numbers.size,
         "moment": numbers.moment,
+        "ago": numbers.ago,
         "plain": _plain,
         "cell": _cell,
         "said": _said,

@@ -239,6 +239,24 @@ def test_the_plane_is_played_from_epoch_to_epoch(browser: Any, served: Server, p
     looked.context.close()
 
 
+def test_a_number_shows_its_factors_under_the_pointer(browser: Any, served: Server, places: dict[str, str]) -> None:
+    looked = Looked(browser, served)
+    looked.page.goto(f"{served.url}{places['walk']}")
+    link = looked.page.locator(".math a[href*='dZ.1']").first
+
+    link.hover()
+    looked.page.wait_for_selector(".peek table")
+    told = looked.page.inner_text(".peek")
+    looked.page.keyboard.press("Escape")
+
+    assert "dZ.1[0,0]" in told
+    assert looked.page.locator(".peek").count() == 0
+    link.focus()
+    looked.page.wait_for_selector(".peek table")
+    assert looked.complaints == []
+    looked.context.close()
+
+
 def test_a_matrix_tells_the_number_under_the_pointer(browser: Any, served: Server, places: dict[str, str]) -> None:
     looked = Looked(browser, served)
     place = f"{places['well']}/layers/1?step=1"

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 from pathlib import Path
@@ -215,7 +216,16 @@ def test_a_row_is_walked_through_number_by_number(shared: Api, run: Json) -> Non
     weight = page(shared, f"{place}?row=3&address=dW.1[0,0]")
 
     assert any("dW.1" in each for each in steps)
+    for step in dict.fromkeys(steps):
+        assert page(shared, step).all("math"), step
+    whole = page(shared, next(step for step in steps if "address=all" in step))
+    assert "gradient descent" in whole.text
     assert "verdict" in weight.text
+    numbers = re.search(r"<mtext>after</mtext></msub>(.*?)</math>", weight.text)
+    assert numbers is not None
+    plain = numbers[1].replace("·10", "e").translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-"))
+    before, rate, derivative, after = map(float, re.findall(r"<mn>(.*?)</mn>", plain))
+    assert after == pytest.approx(before - rate * derivative, rel=1e-4)
     assert "ok" in weight.text
     factors = [str(each["href"]) for each in weight.all("a") if "dZ.1%5B0%2C0%5D" in str(each["href"])]
     assert page(shared, factors[-1]).all("math")
