@@ -360,6 +360,10 @@ def test_runs_are_compared_by_what_differs_and_by_their_curves(api: Api) -> None
     }  # fmt: skip
     assert "Nothing: their specs are the same" in page(api, f"/compare?run={quick['id']}&run={quick['id']}").text
     page(api, f"/compare?run={quick['id']}", 422)
+    flows = page(api, f"/compare?run={quick['id']}&run={slow['id']}&flow=gradient")
+    scales = re.findall(r'<text class="tick end" x="78.0" y="[^"]*">(-[0-9.]+)</text>', flows.text)
+    assert len(scales) == 2
+    assert len(set(scales)) == 1, "both heat maps have one scale"
 
 
 def test_every_figure_of_a_run_is_taken_along_as_a_picture_and_as_numbers(shared: Api, run: Json) -> None:

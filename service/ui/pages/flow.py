@@ -61,7 +61,7 @@ def flow_page(
     """A number of each layer over the training: where the gradient gets lost."""
     with database.read() as session:
         row = runs.row_of(session, run_id)
-    found, lines = _found(database, settings, row, show)
+    found, lines = lines_of(database, settings, row, show)
     cells = [
         [Cell(value, _place(request, row, layer, step)) for value, step in zip(values, found.steps, strict=True)]
         for layer, values in lines.values()
@@ -85,7 +85,8 @@ def _place(request: Request, row: RunRow, layer: str, step: int) -> str | None:
     return f"{address(request, 'layer_page', run_id=row.id, layer=layer)}?step={step}" if layer else None
 
 
-def _found(database: Database, settings: Settings, row: RunRow, show: str) -> tuple[Timeline, Lines]:
+def lines_of(database: Database, settings: Settings, row: RunRow, show: str) -> tuple[Timeline, Lines]:
+    """Some steps of a run, and what is shown of each layer or operation at them."""
     if show == "cosine":
         found = timelines.cosines(database, settings, row.id, first=None, last=None, points=FLOW_POINTS)
         return found, {f"layer {_layer(name)}": (_layer(name), values) for name, values in found.columns.items()}
