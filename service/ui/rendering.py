@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.ui import numbers
+from service.ui import numbers, specs
 from service.ui.figures import Figure, asked_for, query
 
 STATIC = Path(__file__).parent / "static"
@@ -85,7 +85,7 @@ def _environment() -> Environment:
         "plain": _plain,
         "cell": _cell,
         "said": _said,
-        "layer": _layer,
+        "layer": specs.layer,
     }
     return found
 
@@ -100,15 +100,6 @@ def _plain(value: Any) -> str:
 def _cell(value: Any) -> str:
     """A cell of a figure's table."""
     return value if isinstance(value, str) else numbers.number(value)
-
-
-def _layer(layer: Mapping[str, Any]) -> str:
-    """A layer in a few words: dense of 64, relu."""
-    units = layer.get("units") or layer.get("filters")
-    activation = layer.get("activation")
-    kind = activation.get("type") if isinstance(activation, dict) else activation
-    words = layer["type"].replace("_", " ") + (f" of {units}" if units else "")
-    return f"{words}, {kind}" if kind and layer["type"] != "activation" else words
 
 
 def _said(answer: Mapping[str, Any]) -> str:

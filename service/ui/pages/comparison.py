@@ -1,6 +1,5 @@
 """Pages of several runs: what their specs say differently, and their curves over each other."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ from service.domain import losses, runs
 from service.settings import Settings
 from service.store.database import Database
 from service.store.tables import RunRow
-from service.ui import charts
+from service.ui import charts, specs
 from service.ui.charts import Cell, Series
 from service.ui.figures import Figure
 from service.ui.pages.common import CURVE_POINTS, WithFigures
@@ -46,7 +45,7 @@ def compare_page(
         here="",
         rows=rows,
         metrics=list(names),
-        differences=_differences([row.resolved for row in rows]),
+        differences=specs.differences([row.resolved for row in rows]),
         figures=[*together, *([] if flow is None else _flows(database, settings, rows, flow))],
         curves=[figure.name for figure in together],
         flow=flow,
@@ -87,22 +86,3 @@ def _together(curves: Sequence[Mapping[str, Any]], rows: Sequence[RunRow], key: 
     chart = charts.lines(epochs, series, title=title, x_label="epoch", y_label=key, has_legend=False)
     columns = {f"{place}: {each.name}": each.values for place, each in enumerate(series, 1)}
     return Figure(key, title, chart, {"epoch": epochs, **columns})
-
-
-def _differences(specs: Sequence[Any]) -> list[tuple[str, list[str]]]:
-    """What is not the same in all, by its path, and what each says."""
-    flat = [dict(_leaves(spec)) for spec in specs]
-    paths = dict.fromkeys(path for each in flat for path in each)
-    found = [(path, [json.dumps(each.get(path), ensure_ascii=False) for each in flat]) for path in paths]
-    return [(path, values) for path, values in found if len(set(values)) > 1]
-
-
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for name, inner in value.items():
-            yield from _leaves(inner, f"{path}.{name}" if path else name)
-    elif isinstance(value, list) and any(isinstance(inner, dict) for inner in value):
-        for place, inner in enumerate(value):
-            yield from _leaves(inner, f"{path}[{place}]")
-    else:
-        yield path, value

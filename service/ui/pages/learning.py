@@ -4,7 +4,6 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -25,7 +24,7 @@ from service.routes.datasets import kept, received
 from service.samples import made
 from service.settings import Settings
 from service.store.database import Database
-from service.ui import charts
+from service.ui import charts, specs
 from service.ui.charts import Dot
 from service.ui.figures import Figure
 from service.ui.lessons import LESSONS, Lesson, tags
@@ -58,7 +57,7 @@ def lesson_page(request: Request, name: str, session: ReadSession) -> Response:
         formula=Markup(lesson.formula),  # noqa: S704 - ours
         runs=found,
         seen=next((each for each in found if each.row.name == lesson.called("sick")), None),
-        changes=_changes(lesson.body("sick"), lesson.body("mended")),
+        changes=specs.differences([lesson.body("sick"), lesson.body("mended")], without=["name"]),
     )
 
 
@@ -79,33 +78,6 @@ def _lesson(name: str) -> Lesson:
     if lesson is None:
         raise NotFound(f"There is no lesson {name[:40]!r}; there are {', '.join(LESSONS)}.")
     return lesson
-
-
-def _changes(sick: Mapping[str, Any], mended: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """What the two bodies say otherwise, by their paths, but for their names."""
-    a, b = _flat(sick), _flat(mended)
-    return [
-        (path, a.get(path, "–"), b.get(path, "–")) for path in dict.fromkeys([*a, *b]) if a.get(path) != b.get(path)
-    ]
-
-
-def _flat(body: Mapping[str, Any], place: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in body.items():
-        if name == "layers":
-            alike = [(words, len(list(group))) for words, group in groupby(map(_layer, value))]
-            found[f"{place}layers"] = "; ".join(f"{count} × {words}" if count > 1 else words for words, count in alike)
-        elif isinstance(value, Mapping):
-            found |= _flat(value, f"{place}{name}.")
-        elif name != "name":
-            found[f"{place}{name}"] = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-    return found
-
-
-def _layer(layer: Mapping[str, Any]) -> str:
-    init = layer.get("init")
-    begins = f", weights of deviation {init['std']:g}" if init else ""
-    return f"{layer['units']} {layer['activation']}{begins}"
 
 
 async def _brought(request: Request, database: Database, settings: Settings, content: bytes, *, name: str) -> str:
