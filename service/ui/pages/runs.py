@@ -18,11 +18,9 @@ from service.dependencies import (
     ReadSession,
     RunId,
     SettingsDep,
-    WriteSession,
 )
 from service.domain import diagnoses, losses, runs
 from service.domain.runs import RunDetail
-from service.errors import Unprocessable
 from service.schemas.base import NO_NUL
 from service.store import datasets as dataset_store
 from service.store import runs as run_store
@@ -31,7 +29,7 @@ from service.store.tables import RunRow
 from service.ui import charts
 from service.ui.charts import Series
 from service.ui.figures import Figure
-from service.ui.pages.common import CURVE_POINTS, IN_FORMS, LISTED, Form, WithFigures, there
+from service.ui.pages.common import CURVE_POINTS, LISTED, WithFigures
 from service.ui.rendering import render
 
 router = APIRouter(include_in_schema=False)
@@ -235,14 +233,3 @@ def doctor_page(request: Request, run_id: RunId, database: DatabaseDep, settings
         looked=len(found["steps"]),
         findings=found["findings"],
     )
-
-
-@router.post("/runs/{run_id}/steer", openapi_extra=IN_FORMS)
-def steer_run(request: Request, run_id: RunId, form: Form, session: WriteSession) -> Response:
-    """Pause, resume or cancel."""
-    actions = {"pause": runs.pause, "resume": runs.resume, "cancel": runs.cancel}
-    action = actions.get(form.get("action", ""))
-    if action is None:
-        raise Unprocessable(f"action: expected one of {', '.join(actions)}.")
-    action(session, run_id)
-    return there(request, "run_page", run_id=run_id)
