@@ -70,9 +70,10 @@ def layer_page(
         if weights is not None and weights.ndim == 2:
             figures.insert(0, _matrix(f"W.{layer}", weights))
             pixels = Pixels.among(columns)
-            if pixels and layer == "1" and set(preprocessing.input_names) <= set(pixels.names):
+            inputs = preprocessing.input_names
+            if pixels and layer == "1" and len(inputs) == len(weights) and set(inputs) <= set(pixels.names):
                 sheets = -(-weights.shape[1] // SHEET_FILTERS)
-                images = pixels.images(weights.T, preprocessing.input_names)
+                images = pixels.images(weights.T, inputs)
                 figures.insert(0, _filters(images, _scale(weights), min(sheet, sheets)))
         units = _units(database, settings, view, layer, arrays)
         figures += [] if units is None else [units]

@@ -128,7 +128,7 @@ def _columns(request: Request, run_id: str, moment: Moment, found: Answering) ->
             for index, mean in enumerate(drawn)
         ]
         weights = views.get(f"W.{layer_number}") if layer_number else None
-        is_drawn = weights is not None and weights.ndim == 2 and len(weights) == network.boundary_shapes[before][-1]
+        is_drawn = weights is not None and weights.shape == (network.boundary_shapes[before][-1], shape[-1])
         dead_count = f", {int(dead.sum())} dead" if dead.size and dead.sum() else ""
         yield Column(
             f"layer {layer_number}" if layer_number else about,
