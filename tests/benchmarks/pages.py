@@ -58,7 +58,7 @@ def _measure_all(running: Server, data: Path, options: Namespace) -> Iterator[di
     yield from _measure(running, names, PAGES, options.requests, load="idle")
     with two_runs_training(client):
         yield from _measure(running, names, PAGES, options.requests, load="two runs train")
-    _copied(data, names["run"], options.runs)
+    copied(data, names["run"], options.runs)
     lists = {
         f"runs, of {options.runs} more": "/runs",
         "by their best": "/runs?order_by=best",
@@ -75,7 +75,7 @@ def _trained(client: Client, epochs: int) -> Mapping[str, str]:
     return {"run": client.wait(run.id).id, "dataset": dataset.id}
 
 
-def _copied(data: Path, run_id: str, count: int) -> None:
+def copied(data: Path, run_id: str, count: int) -> None:
     """So many runs like this one, with their curves."""
     with sqlite3.connect(data / "chainrule.sqlite3", timeout=30) as connection:
         for table, key in (("runs", "id"), ("epochs", "run_id")):

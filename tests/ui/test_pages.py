@@ -13,6 +13,7 @@ import pytest
 
 from service.ui.pages.runs import smoothed
 from service.ui.rendering import POLICY
+from tests.benchmarks.pages import copied
 from tests.routes.test_diagnoses import DEEP, SLOW, TABLE
 from tests.support import QUICK, TINY, Api, Json, problem
 
@@ -131,6 +132,9 @@ def test_the_whole_job_is_done_by_forms_alone(api: Api) -> None:
         "hidden": "5, 4",
         "epochs": "3",
         "learning_rate": "0.01",
+        "l2": "0.02",
+        "validation": "0.25",
+        "patience": "9",
         "seed": "7",
     }
     looked = read(send(api, "/new", step="look", **form))
@@ -149,7 +153,10 @@ def test_the_whole_job_is_done_by_forms_alone(api: Api) -> None:
     assert len([each for each in shown.all("svg") if each["class"] == "chart"]) >= 3
     run = api.run(place.rpartition("/")[2])
     assert [layer["units"] for layer in run["resolved"]["network"]["layers"]] == [5, 4]
-    assert (run["resolved"]["training"]["optimizer"]["learning_rate"], run["seed"], run["name"]) == (0.01, 7, HOSTILE)
+    resolved = run["resolved"]
+    assert (resolved["training"]["optimizer"]["learning_rate"], run["seed"], run["name"]) == (0.01, 7, HOSTILE)
+    assert (resolved["training"]["l2"], resolved["training"]["early_stopping"]["patience"]) == (0.02, 9)
+    assert resolved["split"]["validation"] == 0.25
     answered = read(send(api, f"{place}/try", x="3", y=""))
     assert "label: " in answered.text
     assert "probabilities of label" in answered.text
@@ -401,6 +408,22 @@ def test_runs_come_a_page_at_a_time(api: Api) -> None:
     second = page(api, str(more))
 
     assert [len([a for a in each.all("a") if "/runs/run_" in (a["href"] or "")]) for each in (first, second)] == [25, 2]
+
+
+def test_ten_thousand_runs_come_a_page_at_a_time_in_any_order(api: Api) -> None:
+    run = api.train()
+    copied(api.settings.data, run["id"], 10_000)
+
+    for order in ("-created_at", "best", "-best", "name"):
+        shown, seen = f"/runs?order_by={order}", set()
+        for _ in range(3):
+            found = page(api, shown)
+            links = {str(each["href"]) for each in found.all("a") if str(each["href"]).startswith("/runs/run_")}
+            assert len(links) == 25
+            assert not links & seen
+            seen |= links
+            shown = next(str(each["href"]) for each in found.all("a") if "cursor=" in str(each["href"]))
+    assert "No run is like that" in page(api, "/runs?name=nothing").text
 
 
 def test_the_pages_scripts_and_sheets_are_ours_or_the_packages(shared: Api) -> None:

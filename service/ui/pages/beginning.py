@@ -73,7 +73,8 @@ def _new(
     dataset = datasets.get(session, dataset_id) if dataset_id else (known[0] if known else None)
     target = dataset.columns[-1]["name"] if dataset is not None else ""
     defaults = {"target": target, "activation": "relu", "optimizer": "adam", "seed": "0", "name": ""}
-    empty = dict.fromkeys(("hidden", "epochs", "batch_size", "learning_rate", "like"), "")
+    open_ = ("hidden", "epochs", "batch_size", "learning_rate", "l2", "validation", "patience", "like")
+    empty = dict.fromkeys(open_, "")
     return render(
         request,
         "new.html",
@@ -101,6 +102,9 @@ def _values_like(row: RunRow) -> dict[str, Any]:
         "batch_size": training["batch_size"],
         "optimizer": training["optimizer"]["type"],
         "learning_rate": training["optimizer"].get("learning_rate", ""),
+        "l2": training["l2"],
+        "validation": row.resolved["split"]["validation"],
+        "patience": (training["early_stopping"] or {}).get("patience", ""),
         "seed": row.resolved["seed"],
     }
 
@@ -127,9 +131,13 @@ def _asked(form: Mapping[str, str]) -> dict[str, Any]:
         body["network"] = {
             "layers": [{"type": "dense", "units": each, "activation": form.get("activation", "relu")} for each in units]
         }
-    for name in ("epochs", "batch_size"):
+    for name in ("epochs", "batch_size", "l2"):
         if form.get(name):
             training[name] = number_in(name, form[name])
+    if form.get("patience"):
+        training["early_stopping"] = {"patience": number_in("patience", form["patience"])}
+    if form.get("validation"):
+        body["split"] = {"validation": number_in("validation", form["validation"])}
     rate, kind = form.get("learning_rate", "").strip(), form.get("optimizer", "adam")
     if rate or kind != "adam":
         training["optimizer"] = {"type": kind} | ({"learning_rate": number_in("learning_rate", rate)} if rate else {})
