@@ -312,14 +312,18 @@ def _shade(value: float | None, low: float, high: float, hue: str = "h") -> str:
     return f"{hue}{min(8, max(0, int(9 * (value - low) / (high - low or 1))))}"
 
 
-def histogram(edges: Sequence[float], counts: Sequence[int], *, title: str, x_label: str) -> Markup:
-    """Bars whose areas are the counts, over their edges."""
+def histogram(
+    edges: Sequence[float], counts: Sequence[int], *, title: str, x_label: str, is_log: bool = False
+) -> Markup:
+    """Bars over their edges, as high as the counts, or as their logarithms, where few are seen beside many."""
     if not counts or not sum(counts):
         return _nothing(title)
     across = Axis(edges[0], edges[-1] if edges[-1] > edges[0] else edges[0] + 1, LEFT, WIDTH - RIGHT)
-    up = Axis(0, max(counts) * 1.04, HEIGHT - BOTTOM, TOP)
+    up = Axis(0.7 if is_log else 0, max(counts) * (1.4 if is_log else 1.04), HEIGHT - BOTTOM, TOP, is_log)
     parts = [_axes(across, up, x_label, "how many")]
     for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True):
+        if not count:
+            continue
         x, y = across.at(low), up.at(count)
         parts.append(
             Markup(

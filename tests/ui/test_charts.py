@@ -167,3 +167,14 @@ def test_a_strong_weight_is_a_wide_line_and_a_negative_one_another_colour() -> N
 
     assert [each.attrib["class"] for each in lines] == ["plus", "minus"], "what is faint or no number is not drawn"
     assert float(lines[0].attrib["stroke-width"]) > float(lines[1].attrib["stroke-width"])
+
+
+def test_a_few_are_seen_beside_many_on_a_logarithmic_scale() -> None:
+    def heights(*, is_log: bool) -> list[float]:
+        found = drawn(charts.histogram([0, 1, 2, 3], [1, 0, 1000], title="t", x_label="w", is_log=is_log))
+        bars = [each.attrib for each in found.iter(f"{NAMESPACE}rect") if each.attrib["class"] == "bar"]
+        return [float(each["height"]) for each in bars]
+
+    assert len(heights(is_log=True)) == 2, "none is no bar"
+    assert heights(is_log=False)[0] < 1
+    assert heights(is_log=True)[0] > 5

@@ -84,7 +84,7 @@ def run(shared: Api) -> Json:
     "path",
     [
         "", "?scale=log", "/live", "/flow", "/flow?show=ratio", "/flow?show=zeros", "/flow?show=gains",
-        "/flow?show=cosine", "/layers/1", "/layers/2?step=3",
+        "/flow?show=cosine", "/layers/1", "/layers/2?step=3&scale=log",
         "/layers/1?over=time", "/network", "/network?epoch=0", "/try", "/evaluation", "/evaluation?part=train",
         "/doctor", "/walk",
     ],

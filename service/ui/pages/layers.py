@@ -44,6 +44,7 @@ def layer_page(
     settings: SettingsDep,
     step: Annotated[str, Query(max_length=80)] = "last",
     over: Literal["step", "time"] = "step",
+    scale: Literal["linear", "log"] = "linear",
     sheet: Annotated[int, Query(ge=1, le=10_000)] = 1,
 ) -> Response:
     """A layer at any step: its weights, gradients and what went through it, and each of its units."""
@@ -60,7 +61,7 @@ def layer_page(
     names += [f"update.W.{layer}"] if f"W.{layer}" in known else []
     view = steps.view(database, settings, run_id, step, tensors=names)
     arrays = view.tensors("per_example", "rows")
-    told = [_tensor(name, arrays[name]) for name in names if name in arrays]
+    told = [_tensor(name, arrays[name], is_log=scale == "log") for name in names if name in arrays]
     figures = [figure for _, figure in told]
     sheets, units = 0, None
     if over == "time":
@@ -91,6 +92,7 @@ def layer_page(
         replay=view.replay["status"],
         tensors=[each for each, _ in told],
         over=over,
+        scale=scale,
         sheet=sheet,
         sheets=sheets,
         units=units,
@@ -119,7 +121,7 @@ def _over_time(database: Database, settings: Settings, run_id: str, names: list[
         yield Figure(name, name, chart, columns, f"{note} {number(cut)} numbers outside the middle 98 % are left out.")
 
 
-def _tensor(name: str, array: Array) -> tuple[dict[str, Any], Figure]:
+def _tensor(name: str, array: Array, *, is_log: bool) -> tuple[dict[str, Any], Figure]:
     """A tensor in a line of a table, and how it is spread."""
     flat = array.astype(np.float64).ravel()
     finite = flat[np.isfinite(flat)]
@@ -138,7 +140,7 @@ def _tensor(name: str, array: Array) -> tuple[dict[str, Any], Figure]:
         "most": float(finite.max()),
         "zeros": float((flat == 0).mean()),
     }
-    chart = charts.histogram(edges, counts, title=f"how {name} is spread", x_label=name)
+    chart = charts.histogram(edges, counts, title=f"how {name} is spread", x_label=name, is_log=is_log)
     columns = {"from": edges[:-1], "to": edges[1:], "how many": counts}
     note = f"{cut} of {flat.size} numbers lie outside the middle 98 %, and are not drawn." if cut else ""
     return numbers, Figure(name, name, chart, columns, note)
