@@ -18,3 +18,4 @@ class Sample:
 
 PENGUINS = Sample("penguins", "species")
 DIGITS = Sample("digits", "digit")
+SAMPLES = {sample.name: sample for sample in (PENGUINS, DIGITS)}

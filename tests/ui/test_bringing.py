@@ -94,6 +94,19 @@ def test_a_page_takes_files_as_large_as_the_api_does(tmp_path: Path, path: str) 
         assert answer.status_code == 303, answer.text
 
 
+def test_a_table_that_comes_along_is_brought_and_ready_to_learn(api: Api) -> None:
+    there = send(api, "/samples", sample="penguins").headers["location"]
+
+    shown = page(api, there)
+
+    chosen = [each for tag, each in shown.tags if tag == "option" and "selected" in each]
+    assert "species" in shown.text
+    assert names(api) == ["penguins"]
+    assert len(chosen) >= 2
+    assert there.endswith("&target=species")
+    assert read(send(api, "/samples", sample="nothing")).all("h1")
+
+
 def test_a_dataset_shows_how_a_column_is_spread_and_its_classes_balance(api: Api) -> None:
     dataset = api.upload(PENGUINS.content(), name="penguins")
 

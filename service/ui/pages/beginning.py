@@ -36,9 +36,11 @@ def new_run_page(
     session: ReadSession,
     dataset: Annotated[str, Query(max_length=60)] = "",
     like: Annotated[str, Query(max_length=60)] = "",
+    target: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     """Choose what to learn, and start."""
     values = {**_values_like(runs.row_of(session, like)), "like": like} if like else {}
+    values |= {"target": target} if target else {}
     return _new(request, session, dataset, values)
 
 

@@ -13,10 +13,15 @@ from engine.data.schema import ColumnType
 from engine.errors import EngineError
 from service.dependencies import DatabaseDep, MediaType, SettingsDep
 from service.domain import datasets
-from service.errors import Problem
+from service.domain.ingestion import Parsed
+from service.errors import Problem, Unprocessable
 from service.problems import problem_of
-from service.routes.datasets import held, read_held, received
+from service.routes.datasets import held, kept, read_held, received
+from service.samples import SAMPLES
 from service.schemas.base import NO_NUL
+from service.settings import Settings
+from service.store.database import Database
+from service.store.tables import DatasetRow
 from service.ui.pages.common import IN_FILES, IN_FORMS, Form, checked, there
 from service.ui.rendering import render
 
@@ -67,10 +72,36 @@ async def upload_page(
     request: Request, media_type: MediaType, settings: SettingsDep, database: DatabaseDep
 ) -> Response:
     """Take a file, and show what is in it."""
+    row = await uploaded(request, media_type, settings, database)
+    return there(request, "dataset_page", dataset_id=row.id)
+
+
+async def uploaded(request: Request, media_type: str, settings: Settings, database: Database) -> DatasetRow:
+    """The dataset of the file in a page's form."""
     parsed, _, name = await received(request, media_type, Options(), settings, is_page=True)
+    return await _added(request, settings, database, parsed, name)
+
+
+async def brought(request: Request, settings: Settings, database: Database, content: bytes, *, name: str) -> DatasetRow:
+    """The dataset of a CSV file that was made here, or that comes along; it is made once."""
+    parsed = await kept(request, content, "text/csv", settings)
+    return await _added(request, settings, database, parsed, name)
+
+
+async def _added(request: Request, settings: Settings, database: Database, parsed: Parsed, name: str) -> DatasetRow:
     async with request.app.state.turns["write"]:
         row, _ = await run_in_threadpool(datasets.add, database, settings.data, parsed, name=name)
-    return there(request, "dataset_page", dataset_id=row.id)
+    return row
+
+
+@router.post("/samples", openapi_extra=IN_FORMS)
+async def bring_sample(request: Request, form: Form, settings: SettingsDep, database: DatabaseDep) -> Response:
+    """Bring a bundled table, and go on to learn what it is worth learning of."""
+    sample = SAMPLES.get(form.get("sample", ""))
+    if sample is None:
+        raise Unprocessable(f"sample: expected one of {', '.join(SAMPLES)}.")
+    row = await brought(request, settings, database, sample.content(), name=sample.name)
+    return there(request, "new_run_page", query={"dataset": row.id, "target": sample.target})
 
 
 @router.post("/files", openapi_extra=IN_FILES)
@@ -139,10 +170,7 @@ async def keep_file(
         parsed, _ = await read_held(request, held_id, _media(reading), reading.options, settings)
     except EngineError as error:
         return _look(request, held_id, reading, problem=problem_of(error))
-    async with request.app.state.turns["write"]:
-        row, _ = await run_in_threadpool(
-            datasets.add, database, settings.data, parsed, name=reading.name.strip() or "dataset"
-        )
+    row = await _added(request, settings, database, parsed, reading.name.strip() or "dataset")
     datasets.remove_upload(settings.data / datasets.UPLOADS / held_id)
     return there(request, "dataset_page", dataset_id=row.id)
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from service.dependencies import Cursor, DatasetId, ReadSession, SettingsDep
 from service.domain import datasets
+from service.samples import SAMPLES
 from service.store import datasets as dataset_store
 from service.store.tables import DatasetRow
 from service.ui import charts, pictures
@@ -31,7 +32,12 @@ def list_datasets_page(request: Request, session: ReadSession, cursor: Cursor = 
     """Every dataset, and a place to bring one."""
     page = datasets.listed(session, limit=LISTED, cursor=cursor)
     return render(
-        request, "datasets.html", here="list_datasets_page", datasets=page.items, next_cursor=page.next_cursor
+        request,
+        "datasets.html",
+        here="list_datasets_page",
+        datasets=page.items,
+        next_cursor=page.next_cursor,
+        samples=[*SAMPLES],
     )
 
 

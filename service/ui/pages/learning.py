@@ -13,14 +13,12 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from engine.data import Options
 from engine.errors import EngineError
 from engine.layers import ACTIVATIONS
 from service.dependencies import DatabaseDep, MediaType, PlanTurn, ReadSession, SettingsDep
 from service.domain import datasets, runs
 from service.errors import NotFound, Problem, Unprocessable
 from service.problems import problem_of
-from service.routes.datasets import kept, received
 from service.samples import made
 from service.settings import Settings
 from service.store.database import Database
@@ -29,6 +27,7 @@ from service.ui.charts import Dot
 from service.ui.figures import Figure
 from service.ui.lessons import LESSONS, Lesson, tags
 from service.ui.pages.beginning import started
+from service.ui.pages.bringing import brought, uploaded
 from service.ui.pages.common import IN_FILES, IN_FORMS, Form, WithFigures, checked, there
 from service.ui.rendering import render
 
@@ -67,8 +66,8 @@ async def start_lesson(
 ) -> Response:
     """Bring the lesson's table, unless it is there, and start one of its runs."""
     lesson = _lesson(name)
-    dataset_id = await _brought(request, database, settings, lesson.table(), name=lesson.title)
-    body = {"dataset": dataset_id, **lesson.body("mended" if form.get("which") == "mended" else "sick")}
+    dataset = await brought(request, settings, database, lesson.table(), name=lesson.title)
+    body = {"dataset": dataset.id, **lesson.body("mended" if form.get("which") == "mended" else "sick")}
     run_id = await run_in_threadpool(started, database, settings, body)
     return there(request, "run_page", run_id=run_id)
 
@@ -78,13 +77,6 @@ def _lesson(name: str) -> Lesson:
     if lesson is None:
         raise NotFound(f"There is no lesson {name[:40]!r}; there are {', '.join(LESSONS)}.")
     return lesson
-
-
-async def _brought(request: Request, database: Database, settings: Settings, content: bytes, *, name: str) -> str:
-    parsed = await kept(request, content, "text/csv", settings)
-    async with request.app.state.turns["write"]:
-        row, _ = await run_in_threadpool(datasets.add, database, settings.data, parsed, name=name)
-    return row.id
 
 
 def _runs(session: Session, asked: list[str]) -> list[Any]:
@@ -243,7 +235,7 @@ async def _played(request: Request, game: Game, database: Database, settings: Se
             columns = Columns.of(game, datasets.get(session, dataset_id).columns)
     else:
         content = made.plane(game.kind, rows=game.rows, noise=game.noise, seed=game.seed)
-        dataset_id = await _brought(request, database, settings, content, name=f"plane: {game.kind}")
+        dataset_id = (await brought(request, settings, database, content, name=f"plane: {game.kind}")).id
         columns = Columns.of(game, MADE)
     return await run_in_threadpool(started, database, settings, game.body(dataset_id, columns))
 
@@ -253,7 +245,5 @@ async def bring_plane(
     request: Request, media_type: MediaType, settings: SettingsDep, database: DatabaseDep
 ) -> Response:
     """Take a file, and play on two of its columns."""
-    parsed, _, name = await received(request, media_type, Options(), settings, is_page=True)
-    async with request.app.state.turns["write"]:
-        row, _ = await run_in_threadpool(datasets.add, database, settings.data, parsed, name=name)
+    row = await uploaded(request, media_type, settings, database)
     return there(request, "playground_page", query={"dataset": row.id})
