@@ -27,8 +27,8 @@ from service.store.tables import DatasetRow
 log = logging.getLogger(__name__)
 
 UPLOADS = "uploads"
-MOST_HELD, HELD_SECONDS = 20, 3_600
-"""Files that are looked at and not yet kept."""
+MOST_HELD, HELD_SECONDS, HELD_BYTES = 20, 3_600, 2 * 1024**3
+"""Of files that are looked at and not yet kept: how many, for how long, and how large together."""
 _HELD = re.compile(r"held_[0-9a-f]{28}")
 FOLDER = "datasets"
 TABLE = ".arrow"
@@ -184,9 +184,13 @@ def held(data: Path, held_id: str) -> Path:
 
 def drop_old_held(data: Path) -> None:
     """Make room for another file to look at: the oldest go, and those that nobody kept within an hour."""
-    there = sorted((path for path in (data / UPLOADS).glob("held_*") if path.is_file()), reverse=True)
-    for place, path in enumerate(there):
-        if place >= MOST_HELD - 1 or time.time() - path.stat().st_mtime > HELD_SECONDS:
+    total = 0
+    for place, path in enumerate(sorted((data / UPLOADS).glob("held_*"), reverse=True)):
+        if not path.is_file():
+            continue
+        about = path.stat()
+        total += about.st_size
+        if place >= MOST_HELD - 1 or total > HELD_BYTES or time.time() - about.st_mtime > HELD_SECONDS:
             remove_upload(path)
 
 
