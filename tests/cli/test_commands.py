@@ -551,6 +551,8 @@ def test_ctrl_c_says_where_the_run_goes_on(served: Server, tmp_path: Path, pengu
         if api is not None:
             [run] = api.get("/v1/runs").json()["items"]
             assert (run["status"], run["reason"]["code"]) == ("queued", "worker_stopped")
+    for each in served.client.runs(status=["running", "queued"]).items:  # it would take a core from all that comes
+        served.client.cancel(each.id)
 
 
 def test_ctrl_c_during_an_upload_is_a_sentence(tmp_path: Path) -> None:
