@@ -133,5 +133,7 @@ def test_what_can_not_be_played_is_said(api: Api) -> None:
 
     assert "two columns of numbers" in page(api, f"/playground?dataset={dataset}", 422).text
     assert read(send(api, "/playground", kind="circle", epochs="0")).all("h1")
+    assert send(api, "/playground", kind="circle", hidden="4 3,", epochs="1").status_code == 303
+    assert "units" in read(send(api, "/playground", kind="circle", hidden="9" * 40)).text
     assert "activation" in read(send(api, "/playground", kind="circle", activation="nothing")).text
     assert "two columns of numbers" in page(api, f"/runs/{api.train(features=['x'])['id']}/boundary", 422).text

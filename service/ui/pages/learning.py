@@ -111,11 +111,11 @@ class Game:
 
     def body(self, dataset_id: str, columns: "Columns") -> dict[str, Any]:
         """A run of it."""
-        units = [int(part) for part in self.hidden.split(",") if part.strip()]
+        units = [int(part) for part in self.hidden.replace(",", " ").split()]
         called = self.kind if not self.dataset else columns.target
         return {
             "dataset": dataset_id,
-            "name": f"plane: {called}, {self.hidden or 'no hidden layer'} {self.activation}",
+            "name": f"plane: {called[:80]}, {self.hidden or 'no hidden layer'} {self.activation}",
             "tags": PLAYED,
             "target": columns.target,
             "features": [columns.x, columns.y],
