@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from engine.evaluation import Bin
 from service.dependencies import DatabaseDep, InspectTurn, RunId, SettingsDep
-from service.domain import checkpoints, evaluations, histograms, runs
+from service.domain import checkpoints, datasets, evaluations, histograms, runs
 from service.domain.evaluations import Part
 from service.ui import charts
 from service.ui.charts import Cell, Dot
@@ -49,13 +49,23 @@ def evaluation_page(
         sample_count=DOTS if row.resolved["task"] == "regression" else 0,
     )
     several = len(found["targets"]) > 1
+    split = moment.preprocessing.split(datasets.table_at_hand(settings.data, row.dataset_id))
+    sizes = {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)}
     figures = [
         figure
         for place, target in enumerate(found["targets"])
         for figure in _figures(target, found["sample"], f".{place}" if several else "")
     ]
     return render(
-        request, "evaluation.html", here="", tab="evaluation_page", row=row, part=part, found=found, figures=figures
+        request,
+        "evaluation.html",
+        here="",
+        tab="evaluation_page",
+        row=row,
+        part=part,
+        parts=[name for name, count in sizes.items() if count],
+        found=found,
+        figures=figures,
     )
 
 
