@@ -1,9 +1,13 @@
-"""How specs are said in words, and where some differ."""
+"""How specs and encodings are said in words, and where specs differ."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
+
+from engine.data import Preprocessing
+from engine.data.features import Feature
+from service.ui.numbers import number
 
 LAYERS = "layers"
 
@@ -58,3 +62,22 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield from _leaves(inner, f"{path}.{name}" if path else name)
     else:
         yield path, json.dumps(value, ensure_ascii=False).strip('"')
+
+
+def encodings(preprocessing: Preprocessing) -> list[tuple[str, str, str]]:
+    """Of each column learned from its name, what it becomes, and what a blank in it is read as, in words."""
+    return [(feature.name, *_encoding(feature)) for feature in preprocessing.features]
+
+
+def _encoding(feature: Feature) -> tuple[str, str]:
+    """What a column becomes, and what a blank in it, in words."""
+    blank = "refused" if feature.refuses_blanks else f"read as {feature.fill}"
+    blank += ", and told by an input of its own" if feature.indicator else ""
+    if feature.encoding == "number":
+        transform = "" if feature.transform == "none" else f"{feature.transform}, then "
+        return f"{transform}(x − {number(feature.mean)})/{number(feature.scale)}", blank
+    if feature.encoding == "datetime":
+        return f"numbers for {', '.join(feature.parts)}", blank
+    known = f"{len(feature.levels)} levels" + (" and one for all others" if feature.has_other else "")
+    words = {"one_hot": "an input for each of", "ordinal": "the place among", "embedding": "an id among"}
+    return f"{words[feature.encoding]} {known}", blank

@@ -118,6 +118,9 @@ def test_a_dataset_shows_how_a_column_is_spread_and_its_classes_balance(api: Api
     spread = api.get(f"/datasets/{dataset}?column=body_mass_g&figure=histogram&as=csv").text
 
     assert "152 (44.2 %)" in shown.text
+    assert "A new run" in shown.text
+    api.create(dataset=dataset, target="species", name="first")
+    assert "an input for each of 3 levels" in page(api, f"/datasets/{dataset}").text
     assert [(row["value"], int(row["rows"])) for row in csv.DictReader(io.StringIO(values))] == [
         ("Adelie", 152), ("Gentoo", 124), ("Chinstrap", 68),
     ]  # fmt: skip

@@ -83,6 +83,8 @@ def places(served: Server) -> dict[str, str]:
     played = served.client.create_run(dataset=plane.id, name="moons", **asked)
     served.client.wait(played.id, timeout_seconds=PATIENCE_SECONDS)
     found |= {"plane": f"/runs/{played.id}/boundary", "learn": "/learn", "lesson": "/learn/vanishing"}
+    held = httpx.post(f"{served.url}/files", files={"file": ("own.csv", TABLE)}, headers={"Accept": "text/html"})
+    found["look"] = held.headers["location"]
     found |= {"playground": "/playground?kind=spirals", "network": f"{runs['well']}/network"}
     found |= {"layer over time": f"{runs['well']}/layers/1?over=time"}
     return found | {"layer": f"{runs['sick']}/layers/1?step=3", "dataset": f"/datasets/{well.dataset.id}"}
@@ -107,7 +109,7 @@ class Looked:
 SCREENS = (
     "runs", "datasets", "new", "login", "well", "sick", "well flow", "sick flow", "well evaluation", "sick evaluation",
     "well try", "sick try", "layer", "dataset", "compare", "system", "sick doctor", "walk",
-    "network", "layer over time", "learn", "lesson", "playground", "plane",
+    "network", "layer over time", "learn", "lesson", "playground", "plane", "look",
 )  # fmt: skip
 
 

@@ -9,7 +9,6 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from engine.data.features import Feature
 from engine.errors import EngineError
 from engine.layers import ACTIVATIONS
 from engine.optimizers import OPTIMIZERS
@@ -23,9 +22,9 @@ from service.schemas.runs import RunCreate
 from service.settings import Settings
 from service.store.database import Database
 from service.store.tables import RunRow
-from service.ui.numbers import number
 from service.ui.pages.common import IN_FORMS, Form, checked, there
 from service.ui.rendering import render
+from service.ui.specs import encodings
 
 router = APIRouter(include_in_schema=False)
 
@@ -165,26 +164,12 @@ def _plan(database: Database, settings: Settings, body: Mapping[str, Any]) -> di
         "memory_bytes": plan.memory_bytes,
         "estimated_seconds": plan.estimated_seconds,
         "inputs": plan.preprocessing.input_names,
-        "encodings": [(feature.name, *_encoding(feature)) for feature in plan.preprocessing.features],
+        "encodings": encodings(plan.preprocessing),
         "dropped": plan.preprocessing.dropped,
         "warnings": plan.warnings,
         "findings": diagnoses.before(plan, path),
         "resolved": plan.resolved.model_dump(mode="json"),
     }
-
-
-def _encoding(feature: Feature) -> tuple[str, str]:
-    """What a column becomes, and what a blank in it, in words."""
-    blank = "refused" if feature.refuses_blanks else f"read as {feature.fill}"
-    blank += ", and told by an input of its own" if feature.indicator else ""
-    if feature.encoding == "number":
-        transform = "" if feature.transform == "none" else f"{feature.transform}, then "
-        return f"{transform}(x − {number(feature.mean)})/{number(feature.scale)}", blank
-    if feature.encoding == "datetime":
-        return f"numbers for {', '.join(feature.parts)}", blank
-    known = f"{len(feature.levels)} levels" + (" and one for all others" if feature.has_other else "")
-    words = {"one_hot": "an input for each of", "ordinal": "the place among", "embedding": "an id among"}
-    return f"{words[feature.encoding]} {known}", blank
 
 
 def started(database: Database, settings: Settings, body: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from engine.data import Preprocessing
 from service.dependencies import Cursor, DatasetId, ReadSession, SettingsDep
 from service.domain import datasets
 from service.samples import SAMPLES
@@ -17,6 +18,7 @@ from service.ui.figures import Figure
 from service.ui.pages.common import LISTED, WithFigures
 from service.ui.pictures import GREY, Pixels
 from service.ui.rendering import render
+from service.ui.specs import encodings
 
 router = APIRouter(include_in_schema=False)
 
@@ -62,6 +64,8 @@ def dataset_page(
         "dataset.html",
         here="",
         row=row,
+        like=(like := next(iter(dataset_store.newest_runs(session, dataset_id, limit=1)), None)),
+        encodings=[] if like is None else encodings(Preprocessing.from_json(like.preprocessing))[:LISTED_COLUMNS],
         run_count=dataset_store.run_count(session, dataset_id),
         duplicates=(profile["duplicate_rows"] or {}).get("count"),
         blanks=sum(each["missing"] for each in columns),
