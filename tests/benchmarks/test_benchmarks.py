@@ -50,17 +50,6 @@ def test_the_memory_benchmark_measures_each_phase_of_a_large_table() -> None:
     assert all(row["megabytes"] > 0 for row in found["rows"])
 
 
-def test_the_pages_benchmark_asks_for_every_page_idle_busy_and_of_many_runs() -> None:
-    options = ["--requests", "1", "--epochs", "3", "--runs", "60", "--json"]
-    command = [sys.executable, "-m", "tests.benchmarks", "pages", *options]
-
-    rows = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["rows"]
-
-    assert {row["load"] for row in rows} == {"idle", "two runs train"}
-    assert [row["page"] for row in rows[-3:]] == ["runs, of 60 more", "by their best", "that failed"]
-    assert all(row["gzipped_kilobytes"] < 100 for row in rows if row["page"] == "a run")
-
-
 @pytest.mark.parametrize("table", ["iris", "penguins", "diabetes"])
 def test_defaults_are_as_good_as_a_tuned_mlp(table: str) -> None:
     command = [sys.executable, "-m", "tests.benchmarks", "defaults", "--table", table, "--splits", "2", "--json"]
